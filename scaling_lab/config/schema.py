@@ -1,0 +1,246 @@
+"""What a run is: one frozen, validated object that every later stage reads. `scaling-lab config schema` prints it as JSON Schema.
+
+Every field carries its description and its bounds; `--help` and docs/config.md are made from them. Values come from
+presets, a YAML file, the environment and the command line (see `scaling_lab.config.resolve`); this file knows only
+what is valid.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Size = Literal["tiny", "small", "medium", "large", "xl"]
+Ladder = Literal["full", "mini"]
+SIZES: tuple[Size, ...] = ("tiny", "small", "medium", "large", "xl")
+LADDERS: tuple[Ladder, ...] = ("full", "mini")
+
+TrackingMode = Literal["auto", "online", "offline", "disabled"]
+
+# A name that may become a folder or a W&B identifier on every system.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class Section(BaseModel):
+    """A group of fields: immutable, with no room for a key it doesn't know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ModelConfig(Section):
+    """Architecture of a decoder-only transformer: what makes one size differ from another, and nothing else."""
+
+    d_model: int = Field(ge=8, le=65_536, description="Width of the residual stream.")
+    n_layers: int = Field(ge=1, le=1_000, description="Transformer blocks, each attention then MLP.")
+    n_heads: int = Field(ge=1, le=1_024, description="Attention heads in a block.")
+    d_ff: int = Field(ge=8, le=1_048_576, description="Width inside the MLP.")
+    head_dim: int | None = Field(
+        default=None,
+        ge=2,
+        le=1_024,
+        description="Width of one attention head; absent, d_model / n_heads, which must then be whole. Always even (rotary).",
+    )
+
+    @property
+    def head_width(self) -> int:
+        """Width of one attention head, given or derived."""
+        return self.head_dim if self.head_dim is not None else self.d_model // self.n_heads
+
+    @property
+    def attention_width(self) -> int:
+        """All heads side by side: n_heads x head width. Differs from d_model where head_dim is given (xl)."""
+        return self.n_heads * self.head_width
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> "ModelConfig":
+        if self.head_dim is None and self.d_model % self.n_heads:
+            raise ValueError(
+                f"n_heads: {self.n_heads} does not divide d_model {self.d_model}; "
+                f"give head_dim ({_usual_head_dim(self.d_model, self.n_heads)}, say), or {_nearby_heads(self)} heads"
+            )
+        if self.head_width % 2:
+            name = "head_dim" if self.head_dim is not None else "n_heads"
+            raise ValueError(
+                f"{name}: a head of width {self.head_width} is odd, and rotary positions turn pairs; give an even head_dim"
+            )
+        return self
+
+
+def _usual_head_dim(d_model: int, n_heads: int) -> int:
+    """The multiple of 32 (or of 2, for small models) nearest to an even share of d_model."""
+    step = 32 if d_model // n_heads >= 32 else 2
+    return max(step, round(d_model / n_heads / step) * step)
+
+
+def _nearby_heads(model: ModelConfig) -> str:
+    """The numbers of heads nearest to the one given that divide d_model, as "8 or 16"."""
+    divisors = [n for n in range(1, model.d_model + 1) if model.d_model % n == 0 and (model.d_model // n) % 2 == 0]
+    below = [n for n in divisors if n < model.n_heads][-1:]
+    above = [n for n in divisors if n > model.n_heads][:1]
+    return " or ".join(str(n) for n in below + above)
+
+
+class DataConfig(Section):
+    """Which tokens are read, and how long a stretch of them the model sees at once."""
+
+    dir: Path | None = Field(
+        default=None,
+        description="Folder with train/val[/test] splits in the guide's JSON or JSONL layout. Absent: "
+        "data/processed/tokenized where that exists, else the default corpus (music21's core) in data/music21-core.",
+    )
+    sequence_length: int = Field(
+        ge=8, le=131_072, description="Longest stretch of one document that attention spans, in tokens."
+    )
+    vocab_size: int | None = Field(
+        default=None,
+        ge=2,
+        le=2**31,
+        description="Number of token ids. Absent: from meta.json, else the largest id + 1.",
+    )
+    bos_id: int | None = Field(
+        default=None, ge=0, lt=2**31, description="Id that opens a document. Absent: from meta.json."
+    )
+    eos_id: int | None = Field(
+        default=None, ge=0, lt=2**31, description="Id that ends a document. Absent: from meta.json."
+    )
+
+    @model_validator(mode="after")
+    def _ids_fit(self) -> "DataConfig":
+        for name in ("bos_id", "eos_id"):
+            token_id = getattr(self, name)
+            if token_id is not None and self.vocab_size is None:
+                raise ValueError(f"{name}: {token_id} means nothing without vocab_size; give both")
+            if token_id is not None and self.vocab_size is not None and token_id >= self.vocab_size:
+                raise ValueError(
+                    f"{name}: {token_id} is not below vocab_size {self.vocab_size}; ids run from 0 to {self.vocab_size - 1}"
+                )
+        if self.bos_id is not None and self.bos_id == self.eos_id:
+            raise ValueError(f"eos_id: {self.eos_id} is also bos_id; a model can't tell an end from a beginning")
+        return self
+
+
+class RecipeConfig(Section):
+    """What is held constant over a ladder, so that only size differs between its runs."""
+
+    batch_size_tokens: int = Field(
+        ge=8,
+        le=2**31,
+        description="Tokens in one optimizer step, reached by gradient accumulation. A fact of the experiment.",
+    )
+    tokens: int | None = Field(
+        default=None,
+        ge=8,
+        le=10**15,
+        description="Training tokens in all, repeats counted. Absent: epochs x the training split.",
+    )
+    epochs: float = Field(
+        default=1.0, gt=0, le=1_000, description="Passes over the training split, where tokens is absent."
+    )
+    learning_rate: float = Field(gt=0, le=1, description="Peak learning rate of AdamW.")
+    warmup_tokens: int = Field(
+        default=0, ge=0, le=10**12, description="Tokens over which the learning rate rises from zero to its peak."
+    )
+    final_learning_rate_fraction: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Where the cosine ends, as a share of the peak. It always ends at the run's own last step.",
+    )
+    weight_decay: float = Field(
+        default=0.01, ge=0, le=1, description="Decoupled weight decay of AdamW, on matrices only."
+    )
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="AdamW's decay of the gradient's running mean.")
+    beta2: float = Field(default=0.95, ge=0, lt=1, description="AdamW's decay of the squared gradient's running mean.")
+    grad_clip: float = Field(
+        default=1.0, gt=0, le=1e6, description="Largest gradient norm; a longer gradient is scaled down to it."
+    )
+    evaluations: int = Field(
+        default=10,
+        ge=1,
+        le=10_000,
+        description="Evaluations on the whole validation split, evenly spread; the last is at the end.",
+    )
+
+    @model_validator(mode="after")
+    def _at_least_one_step(self) -> "RecipeConfig":
+        if self.tokens is not None and self.tokens < self.batch_size_tokens:
+            raise ValueError(
+                f"tokens: {self.tokens:,} is less than one batch of {self.batch_size_tokens:,} (batch_size_tokens), "
+                "so there is no step; give more tokens or a smaller batch"
+            )
+        if self.tokens is not None and self.warmup_tokens >= self.tokens:
+            raise ValueError(
+                f"warmup_tokens: {self.warmup_tokens:,} leaves nothing of the {self.tokens:,} tokens to train on; "
+                "give a shorter warmup"
+            )
+        return self
+
+
+class MachineConfig(Section):
+    """Facts about the machine at hand. Nothing here may change a loss beyond rounding."""
+
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="Where to train; auto takes a GPU if there is one."
+    )
+    precision: Literal["auto", "bf16", "fp32"] = Field(
+        default="auto",
+        description="Arithmetic of matrix products; auto takes bf16 where the processor has it. Cross-entropy is float32.",
+    )
+    threads: int | None = Field(default=None, ge=1, le=1_024, description="CPU threads of a run. Absent: all cores.")
+    micro_batch_tokens: int | None = Field(
+        default=None,
+        ge=8,
+        le=2**31,
+        description="Tokens in one forward pass. Absent: found from the size and the memory.",
+    )
+    checkpoint_every_seconds: float = Field(
+        default=120.0,
+        ge=0,
+        le=86_400,
+        description="Longest time between two checkpoints, seconds. Zero: after every step.",
+    )
+
+
+class TrackingConfig(Section):
+    """Where metrics go besides the run's own journal."""
+
+    mode: TrackingMode = Field(
+        default="auto", description="auto: online if W&B has an API key, else offline (kept on disk for `wandb sync`)."
+    )
+    project: Name = Field(default="music-scaling", description="W&B project.")
+    entity: Name | None = Field(default=None, description="W&B team or user; absent, the key's own.")
+    group: Name | None = Field(
+        default=None, description="W&B group; absent, named after ladder and dataset fingerprint."
+    )
+    tags: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        default=(), max_length=20, description="More W&B tags, besides size, ladder and data fingerprint."
+    )
+
+
+class RunConfig(Section):
+    """One training run, resolved: nothing is left open but what only the data or the machine can say."""
+
+    ladder: Ladder = Field(
+        default="full", description="Which presets the size is taken from: full (the guide's) or mini."
+    )
+    size: Size = Field(description="One rung of the ladder.")
+    seed: int = Field(default=0, ge=0, lt=2**31, description="Fixes initial weights and the order of documents.")
+    output_dir: Path = Field(default=Path("outputs"), description="Folder under which each run has its own.")
+    name: Name | None = Field(
+        default=None, description="The run's folder and W&B name; absent, <ladder>-<size>-seed<seed>."
+    )
+    model: ModelConfig
+    data: DataConfig
+    recipe: RecipeConfig
+    machine: MachineConfig = MachineConfig()
+    tracking: TrackingConfig = TrackingConfig()
+
+    @property
+    def run_name(self) -> str:
+        """The name given, or one that tells runs of a study apart."""
+        return self.name or f"{self.ladder}-{self.size}-seed{self.seed}"
+
+    @property
+    def run_dir(self) -> Path:
+        """Folder of everything this run writes."""
+        return self.output_dir / self.run_name
