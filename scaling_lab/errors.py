@@ -9,7 +9,7 @@
     ├── RemoteError                4   W&B or another remote service failed
     └── Stopped                   75   asked to stop; a checkpoint was written, run the same command to go on
 
-A message reads `place: what is wrong; what to do`. `scaling_lab.commands.app` prints it as it stands, without a traceback.
+A message reads `place: what is wrong; what to do`. `scaling_lab.commands.app` prints it as it stands.
 """
 
 

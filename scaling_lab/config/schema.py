@@ -1,4 +1,6 @@
-"""What a run is: one frozen, validated object that every later stage reads. `scaling-lab config schema` prints it as JSON Schema.
+"""What a run is: one frozen, validated object that every later stage reads.
+
+`scaling-lab config schema` prints it as JSON Schema.
 
 Every field carries its description and its bounds; `--help` and docs/config.md are made from them. Values come from
 presets, a YAML file, the environment and the command line (see `scaling_lab.config.resolve`); this file knows only
@@ -38,7 +40,7 @@ class ModelConfig(Section):
         default=None,
         ge=2,
         le=1_024,
-        description="Width of one attention head; absent, d_model / n_heads, which must then be whole. Always even (rotary).",
+        description="Width of one attention head, even (rotary). Absent: d_model / n_heads, which must then be whole.",
     )
 
     @property
@@ -61,7 +63,8 @@ class ModelConfig(Section):
         if self.head_width % 2:
             name = "head_dim" if self.head_dim is not None else "n_heads"
             raise ValueError(
-                f"{name}: a head of width {self.head_width} is odd, and rotary positions turn pairs; give an even head_dim"
+                f"{name}: a head of width {self.head_width} is odd, and rotary positions turn pairs; "
+                "give an even head_dim"
             )
         return self
 
@@ -112,7 +115,8 @@ class DataConfig(Section):
                 raise ValueError(f"{name}: {token_id} means nothing without vocab_size; give both")
             if token_id is not None and self.vocab_size is not None and token_id >= self.vocab_size:
                 raise ValueError(
-                    f"{name}: {token_id} is not below vocab_size {self.vocab_size}; ids run from 0 to {self.vocab_size - 1}"
+                    f"{name}: {token_id} is not below vocab_size {self.vocab_size}; "
+                    f"ids run from 0 to {self.vocab_size - 1}"
                 )
         if self.bos_id is not None and self.bos_id == self.eos_id:
             raise ValueError(f"eos_id: {self.eos_id} is also bos_id; a model can't tell an end from a beginning")
@@ -144,7 +148,7 @@ class RecipeConfig(Section):
         default=0.0,
         ge=0,
         le=1,
-        description="Where the cosine ends, as a share of the peak. It always ends at the run's own last step.",
+        description="Where the cosine ends, at the run's own last step, as a share of the peak.",
     )
     weight_decay: float = Field(
         default=0.01, ge=0, le=1, description="Decoupled weight decay of AdamW, on matrices only."
@@ -184,7 +188,7 @@ class MachineConfig(Section):
     )
     precision: Literal["auto", "bf16", "fp32"] = Field(
         default="auto",
-        description="Arithmetic of matrix products; auto takes bf16 where the processor has it. Cross-entropy is float32.",
+        description="Arithmetic of matrix products; auto takes bf16 where the processor has it. Cross-entropy is fp32.",
     )
     threads: int | None = Field(default=None, ge=1, le=1_024, description="CPU threads of a run. Absent: all cores.")
     micro_batch_tokens: int | None = Field(
