@@ -141,8 +141,8 @@ class RecipeConfig(Section):
         default=1.0, gt=0, le=1_000, description="Passes over the training split, where tokens is absent."
     )
     learning_rate: float = Field(gt=0, le=1, description="Peak learning rate of AdamW.")
-    warmup_tokens: int = Field(
-        default=0, ge=0, le=10**12, description="Tokens over which the learning rate rises from zero to its peak."
+    warmup_fraction: float = Field(
+        default=0.0, ge=0, lt=1, description="Share of the run over which the learning rate rises to its peak."
     )
     final_learning_rate_fraction: float = Field(
         default=0.0,
@@ -171,11 +171,6 @@ class RecipeConfig(Section):
             raise ValueError(
                 f"tokens: {self.tokens:,} is less than one batch of {self.batch_size_tokens:,} (batch_size_tokens), "
                 "so there is no step; give more tokens or a smaller batch"
-            )
-        if self.tokens is not None and self.warmup_tokens >= self.tokens:
-            raise ValueError(
-                f"warmup_tokens: {self.warmup_tokens:,} leaves nothing of the {self.tokens:,} tokens to train on; "
-                "give a shorter warmup"
             )
         return self
 

@@ -1,0 +1,93 @@
+"""The journal: `metrics.jsonl`, one JSON object a line, the truth of what a run did. W&B is its mirror.
+
+The first line is a header with the schema version; every other line is a row of metrics, kept with the names of
+`scaling_lab.tracking.metrics`. A row is written with one unbuffered write, so a killed process loses none; `sync` makes
+them safe from a power cut, and is called with every checkpoint. NaN and infinity are the bare tokens that Python's json
+reads and writes.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scaling_lab.errors import CheckpointError
+from scaling_lab.tracking.metrics import TRAIN_STEP
+
+JOURNAL_NAME = "metrics.jsonl"
+SCHEMA_VERSION = 1
+
+Row = dict[str, Any]
+
+
+class Journal:
+    """A run's journal, open for appending."""
+
+    def __init__(self, path: Path, last_step: int = 0) -> None:
+        """Open `path`, keeping only rows up to `last_step`: what came after the checkpoint will be done again.
+
+        Raises:
+            CheckpointError: if rows up to `last_step` should be there and are not.
+        """
+        self.path = path
+        kept = [row for row in read_journal(path) if row[TRAIN_STEP] <= last_step] if path.exists() else []
+        if last_step and (not kept or max(row[TRAIN_STEP] for row in kept) != last_step):
+            raise CheckpointError(
+                f"{path}: the checkpoint is at step {last_step}, and the journal's rows end before; "
+                "give the run another --name, or remove its folder to begin again"
+            )
+        _write_whole(path, kept)
+        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write one row; it is in the operating system's hands when this returns."""
+        line = json.dumps(dict(row)).encode() + b"\n"
+        written = os.write(self._descriptor, line)
+        if written != len(line):
+            raise OSError(f"{self.path}: the disk took {written} of {len(line)} bytes; free some space and run again")
+
+    def sync(self) -> None:
+        """Make every row so far safe from a power cut."""
+        os.fsync(self._descriptor)
+
+    def close(self) -> None:
+        """Sync and close; nothing may be appended after."""
+        self.sync()
+        os.close(self._descriptor)
+
+
+def read_journal(path: Path) -> Iterator[Row]:
+    """Rows of a journal in order. A last line cut short (a write that the machine's end interrupted) is left out.
+
+    Raises:
+        CheckpointError: if a line other than the last is damaged, or the schema is a later one.
+    """
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):  # no line break followed: the write never ended
+                return
+            raise CheckpointError(f"{path}:{number}: not a row of JSON ({error}); the file was damaged") from error
+        if "schema_version" in row:
+            if row["schema_version"] > SCHEMA_VERSION:
+                raise CheckpointError(
+                    f"{path}: written by a later scaling-lab (schema {row['schema_version']}); upgrade to read it"
+                )
+            continue
+        yield row
+
+
+def _write_whole(path: Path, rows: list[Row]) -> None:
+    """Put header and rows in place as one file, or leave what was there."""
+    aside = path.with_suffix(".partial")
+    with aside.open("w", encoding="utf-8") as file:
+        for row in [{"schema_version": SCHEMA_VERSION}, *rows]:
+            file.write(json.dumps(row) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
