@@ -14,6 +14,7 @@ from typing import Any
 
 from scaling_lab.errors import CheckpointError
 from scaling_lab.tracking.metrics import TRAIN_STEP
+from scaling_lab.tracking.results import write_whole
 
 JOURNAL_NAME = "metrics.jsonl"
 SCHEMA_VERSION = 1
@@ -37,7 +38,8 @@ class Journal:
                 f"{path}: the checkpoint is at step {last_step}, and the journal's rows end before; "
                 "give the run another --name, or remove its folder to begin again"
             )
-        _write_whole(path, kept)
+        header = {"schema_version": SCHEMA_VERSION}
+        write_whole(path, "".join(json.dumps(row) + "\n" for row in [header, *kept]))
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -73,6 +75,8 @@ def read_journal(path: Path) -> Iterator[Row]:
             if number == len(lines):  # no line break followed: the write never ended
                 return
             raise CheckpointError(f"{path}:{number}: not a row of JSON ({error}); the file was damaged") from error
+        if not isinstance(row, dict) or not row.keys() & {TRAIN_STEP, "schema_version"}:
+            raise CheckpointError(f"{path}:{number}: a line without {TRAIN_STEP}; this is not a run's journal")
         if "schema_version" in row:
             if row["schema_version"] > SCHEMA_VERSION:
                 raise CheckpointError(
@@ -80,14 +84,3 @@ def read_journal(path: Path) -> Iterator[Row]:
                 )
             continue
         yield row
-
-
-def _write_whole(path: Path, rows: list[Row]) -> None:
-    """Put header and rows in place as one file, or leave what was there."""
-    aside = path.with_suffix(".partial")
-    with aside.open("w", encoding="utf-8") as file:
-        for row in [{"schema_version": SCHEMA_VERSION}, *rows]:
-            file.write(json.dumps(row) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)

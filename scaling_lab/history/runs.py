@@ -1,0 +1,133 @@
+"""Metrics in, from a results folder: every run found there, checked, as tables of numbers.
+
+Reached by `scaling-lab report --results-dir outputs`. A run that can't be read is not an error: it is listed with the
+reason, and the rest goes on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling_lab.errors import CheckpointError, UsageError
+from scaling_lab.tracking import metrics
+from scaling_lab.tracking.journal import JOURNAL_NAME, Row, read_journal
+from scaling_lab.tracking.results import RESULTS_NAME, RunState, read_results
+
+Columns = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as it was recorded.
+
+    Attributes:
+        results: training_results.json as it stands.
+        training: one array a metric over training steps, in step order.
+        evaluations: the same over evaluations.
+    """
+
+    path: Path
+    results: dict[str, Any]
+    training: Columns
+    evaluations: Columns
+
+    @property
+    def name(self) -> str:
+        return str(self.results["name"])
+
+    @property
+    def size(self) -> str:
+        return str(self.results["size"])
+
+    @property
+    def ladder(self) -> str:
+        return str(self.results["ladder"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.results["seed"])
+
+    @property
+    def state(self) -> RunState:
+        return self.results["state"]
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """The three counts of N: non_embedding, total, matmul."""
+        return self.results["parameters"]
+
+    @property
+    def study_key(self) -> tuple[Any, ...]:
+        """What runs must share to share a curve: ladder, recipe, data and precision; all of the identity but size and seed."""
+        identity = self.results["identity"]
+        return tuple(
+            sorted(
+                (key, str(value))
+                for key, value in identity.items()
+                if key not in ("size", "seed") and not key.startswith("model.")
+            )
+        )
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that was not used, and why."""
+
+    name: str
+    reason: str
+
+
+def read_run(path: Path) -> RunRecord:
+    """One run's folder.
+
+    Raises:
+        CheckpointError: if results or journal are missing or damaged.
+    """
+    results = read_results(path)
+    if results is None:
+        raise CheckpointError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
+    missing = {"name", "size", "ladder", "seed", "state", "parameters", "identity"} - results.keys()
+    if missing:
+        raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; train the run again")
+    journal = path / JOURNAL_NAME
+    rows = list(read_journal(journal)) if journal.exists() else []
+    return RunRecord(
+        path=path,
+        results=results,
+        training=_columns(rows, metrics.TRAINING_METRICS, metrics.TRAIN_LOSS),
+        evaluations=_columns(rows, metrics.EVALUATION_METRICS, metrics.VAL_LOSS),
+    )
+
+
+def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
+    """Every run in `folder` and its subfolders, by name; what can't be read is listed with the reason.
+
+    Raises:
+        UsageError: if the folder doesn't exist or holds no run at all.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder; give one that holds runs, such as outputs/scaling_study")
+    records, left_out = [], []
+    for results_path in sorted(folder.rglob(RESULTS_NAME)):
+        try:
+            records.append(read_run(results_path.parent))
+        except CheckpointError as error:
+            left_out.append(LeftOut(results_path.parent.name, str(error)))
+    if not records and not left_out:
+        raise UsageError(f"{folder}: holds no run ({RESULTS_NAME}); train some with `scaling-lab study`")
+    return records, left_out
+
+
+def _columns(rows: Sequence[Row], names: Sequence[str], required: str) -> Columns:
+    """Rows that hold `required`, as one float array a metric; of rows with the same step the last counts."""
+    by_step = {row[metrics.TRAIN_STEP]: row for row in rows if required in row}
+    ordered = [by_step[step] for step in sorted(by_step)]
+    return {name: np.array([_number(row.get(name)) for row in ordered], dtype=np.float64) for name in names}
+
+
+def _number(value: Any) -> float:
+    """A metric's value; None (a metric the data can't give) becomes NaN."""
+    return float("nan") if value is None else float(value)

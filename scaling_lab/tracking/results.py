@@ -1,0 +1,55 @@
+"""What a run says of itself on disk: the files' names, and reading and writing them whole.
+
+config.yaml            the resolved RunConfig
+metrics.jsonl          the journal, one row a step
+metrics.json           the same, by column, for plotting
+training_results.json  identity, state, and the figures that matter
+best_model.pt          weights with the lowest validation loss
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from scaling_lab.errors import CheckpointError
+
+CONFIG_NAME = "config.yaml"
+METRICS_NAME = "metrics.json"
+RESULTS_NAME = "training_results.json"
+BEST_MODEL_NAME = "best_model.pt"
+
+RunState = Literal["running", "complete", "stopped", "diverged", "failed"]
+
+
+def read_results(run_dir: Path) -> dict[str, Any] | None:
+    """training_results.json of a run's folder, or None where there is none.
+
+    Raises:
+        CheckpointError: if it is there and can't be read.
+    """
+    path = run_dir / RESULTS_NAME
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        raise CheckpointError(f"{path}: not JSON ({error}); remove the run's folder to train it again") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path}: not a run's results; remove the run's folder to train it again")
+    return content
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON as a whole file or not at all."""
+    write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file as a whole or not at all, safe from a power cut when this returns."""
+    aside = path.with_name(path.name + ".partial")
+    with aside.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)

@@ -1,0 +1,124 @@
+"""Checkpoints: everything a run needs to go on as if nothing had happened.
+
+`checkpoints/step-N/` holds `state.pt` and `manifest.json` with its sha256. Both are written in a folder aside, which is
+then renamed: a folder with a final name is whole. The two newest are kept, so that a damaged one has a predecessor.
+Files are read with `weights_only=True`: a checkpoint can't run code.
+"""
+
+import hashlib
+import json
+import os
+import pickle
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from scaling_lab.errors import CheckpointError
+
+KEPT = 2
+
+
+def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
+    """Write `state` as the checkpoint of `step`, then let the oldest ones go."""
+    final = folder / f"step-{step}"
+    aside = folder / f"step-{step}.partial"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    save_tensors(aside / "state.pt", state)
+    manifest = {"step": step, "sha256": {"state.pt": _sha256(aside / "state.pt")}}
+    _write_synced(aside / "manifest.json", json.dumps(manifest).encode())
+    shutil.rmtree(final, ignore_errors=True)
+    aside.rename(final)
+    _sync_folder(folder)
+    for old in _steps(folder)[KEPT:]:
+        shutil.rmtree(folder / f"step-{old}", ignore_errors=True)
+
+
+def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
+    """State of the newest checkpoint that is whole, or None where there is none at all.
+
+    A damaged one is named on stderr, and the one before it is used.
+
+    Raises:
+        CheckpointError: if there are checkpoints and none is whole; to begin again in silence would hide a loss.
+    """
+    steps = _steps(folder)
+    for step in steps:
+        path = folder / f"step-{step}"
+        fault = _fault(path)
+        if fault is None:
+            return load_tensors(path / "state.pt")
+        print(f"warning: {path}: {fault}; the checkpoint before it is tried", file=sys.stderr)
+    if steps:
+        raise CheckpointError(
+            f"{folder}: none of {len(steps)} checkpoints is whole; remove the run's folder to begin again, "
+            "or give the run another --name"
+        )
+    return None
+
+
+def save_tensors(path: Path, content: dict[str, Any]) -> None:
+    """`torch.save`, safe from a power cut when this returns, and never half-written under its own name."""
+    aside = path.with_suffix(".partial")
+    with aside.open("wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    aside.replace(path)
+
+
+def load_tensors(path: Path) -> dict[str, Any]:
+    """What `save_tensors` wrote, on the CPU. Anything but tensors and plain values is refused, and nothing is run.
+
+    Raises:
+        CheckpointError: if the file is missing, damaged, or holds more than tensors and plain values.
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: no such file; train the run first, or name another") from None
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: can't be read as tensors and plain values ({reason}); it was not used"
+        ) from None
+
+
+def _steps(folder: Path) -> list[int]:
+    """Steps that have a checkpoint, newest first."""
+    names = [path.name.removeprefix("step-") for path in folder.glob("step-*")]
+    return sorted((int(name) for name in names if name.isdigit()), reverse=True)
+
+
+def _fault(path: Path) -> str | None:
+    """What is wrong with a checkpoint folder, or None."""
+    try:
+        manifest = json.loads((path / "manifest.json").read_bytes())
+        expected = manifest["sha256"]["state.pt"]
+        actual = _sha256(path / "state.pt")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"incomplete ({type(error).__name__}: {error})"
+    return None if actual == expected else "state.pt differs from its sha256 in manifest.json"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_synced(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

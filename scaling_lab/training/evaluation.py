@@ -1,0 +1,43 @@
+"""Validation: the whole split, each token scored once, the same windows for every size, cross-entropy in fp32."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from scaling_lab.data.batches import evaluation_batches
+from scaling_lab.data.dataset import PackedSplit
+from scaling_lab.model.transformer import Transformer
+from scaling_lab.training.device import Machine
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Result of one pass.
+
+    Attributes:
+        loss: nats a token.
+        bits_per_character: total bits over the characters of the canonical text; None where the data carry no text.
+        n_targets: tokens scored.
+    """
+
+    loss: float
+    bits_per_character: float | None
+    n_targets: int
+
+
+@torch.no_grad()
+def evaluate(
+    model: Transformer, split: PackedSplit, machine: Machine, sequence_length: int, batch_tokens: int
+) -> Evaluation:
+    """Score the whole split; `batch_tokens` bounds memory and changes nothing else beyond rounding."""
+    model.eval()
+    total_nats, n_targets = 0.0, 0
+    for batch in evaluation_batches(split, batch_tokens, sequence_length):
+        batch = batch.to(machine.device)
+        with machine.autocast():
+            total_nats += model.loss(batch.tokens_M, batch.targets_M, batch.lengths).item()
+        n_targets += batch.n_targets
+    model.train()
+    bits = total_nats / math.log(2) / split.characters if split.characters else None
+    return Evaluation(total_nats / n_targets, bits, n_targets)

@@ -1,0 +1,233 @@
+"""Training one run, from its config to its results: `scaling-lab train --size xl`.
+
+`train` prepares and tidies up, `_train_steps` is the loop. Nothing in the loop is about W&B, devices or files: those
+are behind names. A run interrupted anywhere goes on from its newest checkpoint and ends with the same numbers.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+
+from scaling_lab.config.schema import RunConfig
+from scaling_lab.data.batches import Batch, TrainingStream
+from scaling_lab.data.dataset import Dataset, open_dataset
+from scaling_lab.errors import DivergedError
+from scaling_lab.history.runs import RunRecord, read_run
+from scaling_lab.model import cost
+from scaling_lab.model.transformer import Transformer
+from scaling_lab.tracking import metrics
+from scaling_lab.tracking.journal import JOURNAL_NAME, Journal, Row
+from scaling_lab.tracking.recorder import Recorder
+from scaling_lab.tracking.results import BEST_MODEL_NAME
+from scaling_lab.tracking.wandb_run import WandbRun
+from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors
+from scaling_lab.training.device import Machine, choose_machine
+from scaling_lab.training.evaluation import Evaluation, evaluate
+from scaling_lab.training.optimizer import build_optimizer, learning_rate_at, set_learning_rate
+from scaling_lab.training.outcome import Outcome, wandb_identity
+from scaling_lab.training.plan import RunPlan, plan_run, resume_identity
+from scaling_lab.training.run_folder import RunFolder
+from scaling_lab.training.stop import StopSignal
+
+Watch = Callable[[RunPlan, Row], None]
+
+
+@dataclass
+class Progress:
+    """How far a run is; what a checkpoint keeps besides weights and optimizer."""
+
+    step: int = 0
+    flops: float = 0.0
+    wall_seconds: float = 0.0
+    best_val_loss: float = float("inf")
+    best_step: int = 0
+
+
+@dataclass
+class Run:
+    """Everything the loop works with."""
+
+    config: RunConfig
+    dataset: Dataset
+    plan: RunPlan
+    machine: Machine
+    folder: RunFolder
+    model: Transformer
+    optimizer: torch.optim.Optimizer
+    stream: TrainingStream
+    progress: Progress
+
+
+def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None = None) -> RunRecord:
+    """Train one run to its end, or go on with it; a complete run is returned as it stands.
+
+    Args:
+        config: the resolved run.
+        dataset: where tokens come from; absent, what `config.data` names.
+        watch: called with the plan and each row as it is recorded.
+
+    Raises:
+        UsageError: if the data are missing, or the run's folder holds a run with other settings.
+        DivergedError: if loss or gradient became NaN or infinite; the last checkpoint is kept.
+        Stopped: after SIGTERM, with a checkpoint written. KeyboardInterrupt likewise after Ctrl-C.
+    """
+    dataset = dataset or open_configured_dataset(config)
+    machine = choose_machine(config.machine)
+    plan = plan_run(config, dataset)
+    with RunFolder(config.run_dir) as folder, StopSignal() as stop:
+        identity = resume_identity(config, dataset, machine.precision)
+        folder.require_same(identity)
+        outcome = Outcome(config, dataset, plan, machine, folder, identity)
+        if outcome.complete:
+            return read_run(folder.path)
+        run = _restore(config, dataset, plan, machine, folder)
+        journal = Journal(folder.path / JOURNAL_NAME, run.progress.step)
+        wandb_run = WandbRun(config.tracking, wandb_identity(outcome))
+        recorder = Recorder(journal, wandb_run, lambda row: watch(plan, row) if watch else None)
+        with outcome.recorded(recorder):
+            _train_steps(run, recorder, stop)
+    return read_run(folder.path)
+
+
+def open_configured_dataset(config: RunConfig) -> Dataset:
+    """The dataset that a config names, packed and ready.
+
+    Raises:
+        DataError: if it is missing or malformed.
+    """
+    data = config.data
+    return open_dataset(data.dir, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)
+
+
+def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
+    """The loop: batch, loss, backward, clip, finite?, step, log, maybe evaluate, maybe save."""
+    recipe, progress = run.config.recipe, run.progress
+    last_save = time.monotonic()
+    for step in range(progress.step, run.plan.n_steps):
+        begin = time.perf_counter()
+        batch = run.stream.batch(step)
+        learning_rate = learning_rate_at(step, run.plan.n_steps, recipe)
+        set_learning_rate(run.optimizer, learning_rate)
+        loss = _accumulate_gradient(run, batch)
+        grad_norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.grad_clip)
+        _require_finite(run, step + 1, loss, grad_norm)
+        run.optimizer.step()
+        run.optimizer.zero_grad(set_to_none=True)
+        run.machine.synchronize()
+        row = _training_row(run, batch, time.perf_counter() - begin)
+        row |= {
+            metrics.TRAIN_LOSS: loss.item(),
+            metrics.GRAD_NORM: grad_norm.item(),
+            metrics.LEARNING_RATE: learning_rate,
+        }
+        recorder.log(row)
+        if progress.step in run.plan.evaluation_steps:
+            _evaluate(run, recorder)
+        last_step = progress.step == run.plan.n_steps
+        if stop.received or last_step or time.monotonic() - last_save >= run.config.machine.checkpoint_every_seconds:
+            recorder.journal.sync()
+            _save(run)
+            last_save = time.monotonic()
+        if not last_step:
+            stop.raise_if_received(str(run.folder.path))
+
+
+def _accumulate_gradient(run: Run, batch: Batch) -> torch.Tensor:
+    """Mean loss of the batch (nats a token, a scalar on the device), its gradient left in the parameters.
+
+    Each micro-batch adds its sum over the batch's own number of targets, so how it was cut changes nothing.
+    """
+    n_targets = batch.n_targets
+    total = torch.zeros((), device=run.machine.device)
+    for micro in batch.micro_batches(run.plan.micro_batch_tokens):
+        micro = micro.to(run.machine.device)
+        with run.machine.autocast():
+            loss = run.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
+        loss.backward()
+        total += loss.detach()
+    return total
+
+
+def _require_finite(run: Run, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
+    # Before optimizer.step(): NaN moments would survive a resume.
+    if not torch.isfinite(torch.stack((loss, grad_norm))).all():
+        raise DivergedError(
+            f"{run.folder.path}: step {step}: loss {loss.item():.4g}, gradient norm {grad_norm.item():.4g}; "
+            f"the weights were not touched; try a lower --learning-rate than {run.config.recipe.learning_rate:g}"
+        )
+
+
+def _training_row(run: Run, batch: Batch, step_seconds: float) -> Row:
+    """Count the step that was just done, and say how fast it was."""
+    progress = run.progress
+    step_flops = cost.flops_of_pieces(run.config.model, run.dataset.vocab_size, batch.lengths)
+    progress.step += 1
+    progress.flops += step_flops
+    progress.wall_seconds += step_seconds
+    return {
+        metrics.TRAIN_STEP: progress.step,
+        metrics.TRAIN_TOKENS: progress.step * run.plan.batch_size_tokens,
+        metrics.TRAIN_FLOPS: progress.flops,
+        metrics.TOKENS_PER_SECOND: run.plan.batch_size_tokens / step_seconds,
+        metrics.STEP_SECONDS: step_seconds,
+        metrics.MFU: step_flops / step_seconds / run.machine.peak_flops_per_second,
+    }
+
+
+def _evaluate(run: Run, recorder: Recorder) -> None:
+    """Score the whole validation split, record it, and keep the weights if they are the best so far."""
+    begin = time.perf_counter()
+    sequence_length = run.config.data.sequence_length
+    result = evaluate(run.model, run.dataset.val, run.machine, sequence_length, run.plan.micro_batch_tokens)
+    progress = run.progress
+    progress.wall_seconds += time.perf_counter() - begin
+    if result.loss < progress.best_val_loss:
+        progress.best_val_loss, progress.best_step = result.loss, progress.step
+        _save_best(run, result)
+    recorder.log(
+        {
+            metrics.TRAIN_STEP: progress.step,
+            metrics.TRAIN_TOKENS: progress.step * run.plan.batch_size_tokens,
+            metrics.TRAIN_FLOPS: progress.flops,
+            metrics.VAL_LOSS: result.loss,
+            metrics.BITS_PER_CHARACTER: result.bits_per_character,
+        }
+    )
+
+
+def _save_best(run: Run, result: Evaluation) -> None:
+    """`best_model.pt`: weights, and what is needed to build the model they belong to."""
+    content = {
+        "model": run.model.state_dict(),
+        "config": run.config.model.model_dump(),
+        "vocab_size": run.dataset.vocab_size,
+        "data_fingerprint": run.dataset.fingerprint,
+        "step": run.progress.step,
+        **asdict(result),
+    }
+    save_tensors(run.folder.path / BEST_MODEL_NAME, content)
+
+
+def _save(run: Run) -> None:
+    state = {
+        "model": run.model.state_dict(),
+        "optimizer": run.optimizer.state_dict(),
+        "progress": asdict(run.progress),
+    }
+    save_checkpoint(run.folder.checkpoints, run.progress.step, state)
+
+
+def _restore(config: RunConfig, dataset: Dataset, plan: RunPlan, machine: Machine, folder: RunFolder) -> Run:
+    """A run at its newest checkpoint, or at its beginning where there is none."""
+    model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
+    optimizer = build_optimizer(model, config.recipe)
+    progress = Progress()
+    checkpoint = load_newest_checkpoint(folder.checkpoints)
+    if checkpoint is not None:
+        model.load_state_dict(checkpoint["model"])
+        optimizer.load_state_dict(checkpoint["optimizer"])
+        progress = Progress(**checkpoint["progress"])
+    stream = TrainingStream(dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed)
+    return Run(config, dataset, plan, machine, folder, model, optimizer, stream, progress)

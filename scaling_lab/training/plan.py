@@ -1,0 +1,111 @@
+"""What a run will do, worked out before it does it: `scaling-lab train --size xl --dry-run`. No torch here."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from scaling_lab.config.schema import RunConfig
+from scaling_lab.data.dataset import Dataset
+from scaling_lab.errors import ConfigError
+from scaling_lab.model import cost
+
+# A micro-batch is kept in this much memory where nobody says otherwise.
+MICRO_BATCH_BYTES = 2**30
+# Share of the matmul ceiling that a time estimate assumes.
+ASSUMED_MFU = 0.4
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """Numbers of a run, each in the unit its name says."""
+
+    parameters: cost.ParameterCounts
+    n_steps: int
+    batch_size_tokens: int
+    tokens: int
+    epochs: float
+    attended_length: float
+    flops_per_token: float
+    total_flops: float
+    micro_batch_tokens: int
+    memory_bytes: int
+    evaluation_steps: tuple[int, ...]
+
+    def estimated_seconds(self, peak_flops_per_second: float) -> float:
+        """Training time at an assumed share of the given ceiling."""
+        return self.total_flops / (ASSUMED_MFU * peak_flops_per_second)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As `--json` prints it."""
+        return asdict(self)
+
+
+def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
+    """Work out steps, FLOPs and memory.
+
+    Raises:
+        ConfigError: if the budget gives no step.
+    """
+    recipe = config.recipe
+    budget = recipe.tokens or int(recipe.epochs * dataset.train.n_tokens)
+    n_steps = budget // recipe.batch_size_tokens
+    if n_steps == 0:
+        raise ConfigError(
+            f"recipe.batch_size_tokens: one batch of {recipe.batch_size_tokens:,} tokens is more than the whole budget of "
+            f"{budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), so there is no step; "
+            f"give a smaller --batch-size-tokens, more --tokens, or more music"
+        )
+    attended = attended_length(dataset, config.data.sequence_length)
+    micro_batch_tokens = config.machine.micro_batch_tokens or find_micro_batch_tokens(config, dataset.vocab_size)
+    tokens = n_steps * recipe.batch_size_tokens
+    flops_per_token = cost.flops_per_token(config.model, dataset.vocab_size, attended)
+    return RunPlan(
+        parameters=cost.count_parameters(config.model, dataset.vocab_size),
+        n_steps=n_steps,
+        batch_size_tokens=recipe.batch_size_tokens,
+        tokens=tokens,
+        epochs=tokens / dataset.train.n_tokens,
+        attended_length=attended,
+        flops_per_token=flops_per_token,
+        total_flops=flops_per_token * tokens,
+        micro_batch_tokens=micro_batch_tokens,
+        memory_bytes=cost.training_bytes(config.model, dataset.vocab_size, micro_batch_tokens),
+        evaluation_steps=evenly_spread(recipe.evaluations, n_steps),
+    )
+
+
+def attended_length(dataset: Dataset, sequence_length: int) -> float:
+    """Mean length, over tokens, of the piece that a token attends in: sum of squared lengths over tokens."""
+    lengths = dataset.train.offsets[1:] - dataset.train.offsets[:-1]
+    whole, rest = lengths // sequence_length, lengths % sequence_length
+    return float((whole * sequence_length**2 + rest**2).sum() / dataset.train.n_tokens)
+
+
+def find_micro_batch_tokens(config: RunConfig, vocab_size: int) -> int:
+    """The most tokens whose activations fit in a gigabyte, at least one sequence and at most a batch."""
+    fitting = MICRO_BATCH_BYTES // cost.activation_bytes_per_token(config.model, vocab_size)
+    return max(config.data.sequence_length, min(fitting, config.recipe.batch_size_tokens))
+
+
+def evenly_spread(count: int, n_steps: int) -> tuple[int, ...]:
+    """Steps (from 1) after which validation is measured; the last is always the run's last."""
+    return tuple(sorted({max(1, round(n_steps * (index + 1) / count)) for index in range(count)}))
+
+
+def resume_identity(config: RunConfig, dataset: Dataset, precision: str) -> Mapping[str, Any]:
+    """What must agree for a run to go on, flat: everything that could change a loss."""
+    sections = {"model": config.model, "recipe": config.recipe}
+    identity: dict[str, Any] = {
+        f"{section}.{field}": value
+        for section, values in sections.items()
+        for field, value in values.model_dump().items()
+    }
+    identity |= {
+        "ladder": config.ladder,
+        "size": config.size,
+        "seed": config.seed,
+        "data.sequence_length": config.data.sequence_length,
+        "data.fingerprint": dataset.fingerprint,
+        "machine.precision": precision,
+    }
+    return identity
