@@ -1,0 +1,103 @@
+"""`scaling-lab`: the commands, and what each way of ending means to whoever started it.
+
+A command is one module of this package whose `app` is a Typer (with `add_completion=False`), and one line of COMMANDS.
+It is imported when it is asked for, so that `scaling-lab --help` waits for nothing but Typer.
+"""
+
+import os
+import sys
+import tempfile
+import traceback
+from importlib import import_module
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from scaling_lab.errors import ScalingLabError
+from scaling_lab.version import __version__
+
+COMMANDS = {
+    "config": "Show, check and explain configurations.",
+}
+
+
+class _ImportedOnUse(TyperGroup):
+    """A group that lists its commands from COMMANDS, and imports the one that runs."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        name, listed, rest = super().resolve_command(ctx, args)
+        if listed is None or listed.name not in COMMANDS:
+            return name, listed, rest
+        command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name}").app)
+        command.name = listed.name
+        return listed.name, command, rest
+
+
+def _with_dashes(token: str) -> str:
+    """`--learning_rate` is `--learning-rate`: W&B sweep agents name options as the sweep names parameters."""
+    return token.replace("_", "-")
+
+
+# Plain help: half as long to wait for as the boxed one, and the same in a terminal, a pipe and a log.
+app = typer.Typer(
+    cls=_ImportedOnUse,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "token_normalize_func": _with_dashes},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"scaling-lab {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def scaling_lab(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """How does validation loss fall as a transformer of symbolic music grows, and how sure are we?"""
+
+
+def _listed() -> None:
+    """Stands in the list of commands for one that isn't imported yet."""
+
+
+for _name, _help in COMMANDS.items():
+    app.command(_name, help=_help)(_listed)
+
+
+def main() -> None:
+    """Runs the command line and exits: 0 fine, 1 our bug, 2 usage, 130 Ctrl-C, else what the error carries."""
+    try:
+        app(prog_name="scaling-lab")
+    except ScalingLabError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - the outermost frame: whatever is left is a bug of ours
+        _report_bug(error)
+        sys.exit(1)
+
+
+def _report_bug(error: Exception) -> None:
+    """One readable line on stderr, and the traceback in a file, or on stderr under SCALING_LAB_DEBUG=1."""
+    details = "".join(traceback.format_exception(error))
+    print(f"This is a bug in scaling-lab {__version__}: {type(error).__name__}: {error}", file=sys.stderr)
+    if os.environ.get("SCALING_LAB_DEBUG"):
+        print(details, file=sys.stderr)
+        return
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="scaling-lab-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
+        ) as file:
+            file.write(details)
+        print(f"Please report it, with the traceback in {file.name}", file=sys.stderr)
+    except OSError:
+        print(details, file=sys.stderr)
