@@ -1,0 +1,1 @@
+"""What only music needs, without torch: reading ABC, canonical text, melodies."""

@@ -1,0 +1,134 @@
+"""A dataset ready for reading: the one door between data and all that trains on them.
+
+`open_dataset(None)` gives the guide's `data/processed/tokenized` if it exists, else the default corpus, which is
+prepared on the spot.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from scaling_lab.data.manifest import Ids, Manifest
+from scaling_lab.data.meta import read_meta, tokenizer_of
+from scaling_lab.data.packing import offsets_file, packed_folder, tokens_file
+from scaling_lab.data.prepare import prepare_core
+from scaling_lab.data.tokenizer import Tokenizer
+
+GUIDE_DIR = Path("data/processed/tokenized")
+CORE_DIR = Path("data/music21-core")
+
+
+@dataclass(frozen=True, eq=False)
+class PackedSplit:
+    """Documents end to end: document i is `tokens[offsets[i]:offsets[i + 1]]`, from BOS to EOS.
+
+    tokens      (n_tokens,) uint16 or uint32, a read-only memory map
+    offsets     (n_documents + 1,) int64
+    characters  characters of all documents' texts; None if a document has no text
+    unique_tokens  tokens of all different documents, each counted once
+    """
+
+    tokens: np.ndarray = field(repr=False)
+    offsets: np.ndarray = field(repr=False)
+    characters: int | None
+    unique_tokens: int
+
+    @property
+    def n_documents(self) -> int:
+        """Number of documents."""
+        return len(self.offsets) - 1
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of tokens, BOS and EOS included."""
+        return len(self.tokens)
+
+    def summary(self) -> dict[str, int | None]:
+        """Documents, tokens, unique tokens, characters, and the median, 95th percentile and maximum of lengths."""
+        lengths = np.diff(self.offsets)
+        p50, p95 = np.percentile(lengths, [50, 95])
+        return {
+            "documents": self.n_documents,
+            "tokens": self.n_tokens,
+            "unique_tokens": self.unique_tokens,
+            "characters": self.characters,
+            "length_p50": round(p50),
+            "length_p95": round(p95),
+            "length_max": int(lengths.max()),
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Packed splits and what their ids mean. `fingerprint` names the data: runs that differ in it share no curve."""
+
+    dir: Path
+    name: str
+    train: PackedSplit
+    val: PackedSplit
+    test: PackedSplit | None
+    vocab_size: int
+    bos_id: int
+    eos_id: int
+    fingerprint: str
+    tokenizer: Tokenizer | None
+    licence: str | None
+    warnings: tuple[str, ...]
+
+    def summary(self) -> dict[str, dict[str, int | None]]:
+        """The summary of each split, keyed train, val, test."""
+        splits = {"train": self.train, "val": self.val, "test": self.test}
+        return {name: split.summary() for name, split in splits.items() if split is not None}
+
+
+def default_data_dir() -> Path:
+    """The guide's folder where it exists, else that of the default corpus. Both relative to the working directory."""
+    return GUIDE_DIR if GUIDE_DIR.is_dir() else CORE_DIR
+
+
+def open_dataset(
+    directory: Path | None,
+    *,
+    vocab_size: int | None = None,
+    bos_id: int | None = None,
+    eos_id: int | None = None,
+) -> Dataset:
+    """The dataset in `directory`, packed at the first opening. What is not given comes from meta.json or the data.
+
+    Raises `DataError` if there is none, or if it can't serve: malformed, cut off, ids beyond the vocabulary.
+    """
+    if directory is None:
+        directory = default_data_dir()
+        if directory == CORE_DIR and not directory.exists():
+            prepare_core(directory)
+    meta = read_meta(directory)
+    tokenizer = tokenizer_of(directory, meta) if meta else None
+    asked = Ids(vocab_size=vocab_size, bos_id=bos_id, eos_id=eos_id)
+    with packed_folder(directory, asked, meta, tokenizer.sha256 if tokenizer else None) as (folder, manifest):
+        splits = {name: _open_split(folder, name, manifest) for name in manifest.splits}
+    ids = manifest.ids
+    assert ids.vocab_size is not None
+    assert ids.bos_id is not None
+    assert ids.eos_id is not None
+    return Dataset(
+        dir=directory,
+        name=(meta.name if meta else None) or directory.resolve().name,
+        train=splits["train"],
+        val=splits["val"],
+        test=splits.get("test"),
+        vocab_size=ids.vocab_size,
+        bos_id=ids.bos_id,
+        eos_id=ids.eos_id,
+        fingerprint=manifest.fingerprint,
+        tokenizer=tokenizer,
+        licence=meta.licence if meta else None,
+        warnings=tuple(manifest.warnings),
+    )
+
+
+def _open_split(folder: Path, name: str, manifest: Manifest) -> PackedSplit:
+    counts = manifest.splits[name]
+    tokens = np.load(tokens_file(folder, name), mmap_mode="r")
+    offsets = np.load(offsets_file(folder, name))
+    return PackedSplit(tokens, offsets, counts.characters, counts.unique_tokens)

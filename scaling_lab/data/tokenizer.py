@@ -1,0 +1,96 @@
+"""Text to token ids and back. The default has one token for each character.
+
+About 80 symbols keep the embedding small on the low rungs of a ladder, and a loss in nats a token is, but for the two
+tokens that frame a document, nats a character.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from scaling_lab.data.files import written_whole
+from scaling_lab.errors import DataError
+
+PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
+SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
+UNKNOWN = "\N{REPLACEMENT CHARACTER}"
+
+
+class Tokenizer(Protocol):
+    """What the rest of the package asks of any tokenizer."""
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of ids, special ones included."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Digest of all that decides how text is encoded."""
+        ...
+
+    def encode(self, text: str) -> list[int]:
+        """Ids of a text, without BOS and EOS."""
+        ...
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """Text of ids; PAD, BOS and EOS give nothing."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write the tokenizer where `load_tokenizer` finds it."""
+        ...
+
+
+class CharTokenizer:
+    """One token for each character: ids 0 to 3 are special, then come the characters in the order of Unicode."""
+
+    def __init__(self, characters: Iterable[str]) -> None:
+        self.characters = tuple(characters)
+        self._ids = {character: id_ for id_, character in enumerate(self.characters, start=len(SPECIALS))}
+
+    @classmethod
+    def train(cls, texts: Iterable[str]) -> "CharTokenizer":
+        """A tokenizer of the characters that stand in `texts`. Give it training texts only."""
+        return cls(sorted(set().union(*texts)))
+
+    @property
+    def vocab_size(self) -> int:
+        return len(SPECIALS) + len(self.characters)
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self._as_json()).hexdigest()
+
+    def encode(self, text: str) -> list[int]:
+        return [self._ids.get(character, UNK_ID) for character in text]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        return "".join(self._character(int(id_)) for id_ in ids)
+
+    def save(self, path: Path) -> None:
+        with written_whole(path) as stream:
+            stream.write(self._as_json())
+
+    def _character(self, id_: int) -> str:
+        if id_ >= len(SPECIALS):
+            return self.characters[id_ - len(SPECIALS)]
+        return UNKNOWN if id_ == UNK_ID else ""
+
+    def _as_json(self) -> bytes:
+        content = {"type": "char", "specials": SPECIALS, "characters": self.characters}
+        return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def load_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer saved at `path`. Raises `DataError` if there is none, or none of a known kind."""
+    try:
+        content = orjson.loads(path.read_bytes())
+        if content["type"] != "char" or tuple(content["specials"]) != SPECIALS:
+            raise DataError(f"{path}: not a tokenizer this version knows (type {content['type']!r})")
+        return CharTokenizer(content["characters"])
+    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a tokenizer ({error}); prepare the data again") from error

@@ -1,0 +1,114 @@
+"""The melody of a tune, for telling whether two tunes are the same under another name, key or spelling.
+
+A tune is reduced to the steps in semitones from each note to the next, which transposing leaves as they are, and that
+row to its shingles: all runs of 12 steps. Two settings of one tune share most of their shingles; two different tunes
+share hardly one.
+"""
+
+import re
+from itertools import pairwise
+
+SHINGLE_INTERVALS = 12
+
+_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_ACCIDENTALS = {"^": 1, "_": -1, "=": 0}
+_CIRCLE_OF_FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
+_SHARPS_OF_MAJOR = {tonic: sharps for sharps, tonic in enumerate(_CIRCLE_OF_FIFTHS, start=-7)}
+_SHARPS_OF_MODE = {"": 0, "m": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
+_ORDER_OF_SHARPS = "FCGDAEB"
+
+_KEY = re.compile(r"([A-G][#b]?)(mix|dor|phr|lyd|loc|m)?")
+_NOTE = r"([_^=]*)([A-Ga-g])([,']*)"
+_NOTE_IN_CHORD = re.compile(_NOTE)
+_SYMBOL = re.compile(
+    r"^(?P<field>[A-Z]):(?P<value>.*)$|\[(?P<inline>[A-Z]):(?P<inline_value>[^\]]*)\]"
+    r'|"[^"]*"|![^!]*!|\{[^}]*\}|(?P<bar>[|:]+)'
+    rf"|(?P<notes>\[[^\]|:]*\]|{_NOTE})[\d/]*[)<>]*(?P<tie>-?)",
+    re.MULTILINE,
+)
+
+Signature = dict[str, int]
+
+
+def voices(tune: str) -> list[list[int]]:
+    """Pitches of a canonical tune as MIDI note numbers (middle C, ABC's `C`, is 60), one row for each voice.
+
+    Grace notes are left out, a chord gives its highest note, and tied notes count as one.
+    """
+    return list(_Reader().read(tune).values())
+
+
+def intervals(pitches: list[int]) -> bytes:
+    """Steps between neighbouring pitches in semitones, one byte each, 128 standing for no step (n notes: n-1 bytes)."""
+    return bytes((b - a + 128) & 255 for a, b in pairwise(pitches))
+
+
+def melody(tune: str) -> tuple[bytes, ...]:
+    """The intervals of each voice of a canonical tune: equal for one tune in two keys."""
+    return tuple(intervals(pitches) for pitches in voices(tune))
+
+
+def shingles(melody: tuple[bytes, ...]) -> frozenset[bytes]:
+    """All runs of 12 intervals in any voice; a voice with fewer gives the one run that it has."""
+    return frozenset(
+        row[start : start + SHINGLE_INTERVALS]
+        for row in melody
+        for start in range(max(1, len(row) - SHINGLE_INTERVALS + 1))
+        if row
+    )
+
+
+def key_signature(key: str) -> Signature:
+    """Semitones that each note letter is raised by in a key in canonical spelling (`G`, `Em`, `Dmix`); C if unknown."""
+    match = _KEY.match(key)
+    if match is None:
+        return {}
+    sharps = _SHARPS_OF_MAJOR.get(match[1], 0) + _SHARPS_OF_MODE[match[2] or ""]
+    if sharps >= 0:
+        return dict.fromkeys(_ORDER_OF_SHARPS[:sharps], 1)
+    return dict.fromkeys(_ORDER_OF_SHARPS[sharps:], -1)
+
+
+class _Reader:
+    """Walks through a tune symbol by symbol, keeping the key, the accidentals of the bar, and the voice."""
+
+    def __init__(self) -> None:
+        self.signature: Signature = {}
+        self.in_bar: Signature = {}
+        self.voice = ""
+        self.tied = False
+        self.pitches: dict[str, list[int]] = {}
+
+    def read(self, tune: str) -> dict[str, list[int]]:
+        for symbol in _SYMBOL.finditer(tune):
+            if symbol["notes"]:
+                self._sound(symbol["notes"], symbol["tie"] == "-")
+            elif symbol["bar"]:
+                self.in_bar = {}
+            else:
+                self._turn(symbol["field"] or symbol["inline"], symbol["value"] or symbol["inline_value"])
+        return self.pitches
+
+    def _turn(self, field: str | None, value: str | None) -> None:
+        if field == "K":
+            self.signature, self.in_bar = key_signature(value or ""), {}
+        elif field == "V":
+            self.voice, self.in_bar, self.tied = value or "", {}, False
+
+    def _sound(self, notes: str, tied: bool) -> None:
+        found = [self._pitch(*match.groups()) for match in _NOTE_IN_CHORD.finditer(notes)]
+        if not found:
+            return
+        row = self.pitches.setdefault(self.voice, [])
+        if not (self.tied and row and row[-1] == max(found)):
+            row.append(max(found))
+        self.tied = tied
+
+    def _pitch(self, accidental: str, letter: str, octave: str) -> int:
+        name = letter.upper()
+        in_octave = name + ("'" if letter.islower() else "") + octave
+        if accidental:
+            self.in_bar[in_octave] = sum(_ACCIDENTALS[sign] for sign in accidental)
+        raised = self.in_bar.get(in_octave, self.signature.get(name, 0))
+        octaves = letter.islower() + octave.count("'") - octave.count(",")
+        return 60 + _SEMITONES[name] + raised + 12 * octaves
