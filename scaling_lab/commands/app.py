@@ -18,6 +18,7 @@ from scaling_lab.errors import ScalingLabError
 from scaling_lab.version import __version__
 
 COMMANDS = {
+    "train": "Train one size of the ladder, or go on with an interrupted run.",
     "config": "Show, check and explain configurations.",
 }
 

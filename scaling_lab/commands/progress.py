@@ -1,0 +1,85 @@
+"""What is seen of a run while it trains: one living line on a terminal, a plain line every so often in a pipe.
+
+Everything goes to stderr, so that stdout holds results alone.
+"""
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from scaling_lab.tracking import metrics
+
+if TYPE_CHECKING:
+    from scaling_lab.training.plan import RunPlan
+
+PLAIN_LINE_SECONDS = 10.0
+
+
+class RunProgress:
+    """Watches one run (use as a context, and hand `watch` to `train`)."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._live = _live_display() if sys.stderr.isatty() else None
+        self._task: Any = None
+        self._val_loss: float | None = None
+        self._begin = self._last_line = time.monotonic()
+        self._first_step: int | None = None
+
+    def __enter__(self) -> "RunProgress":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def watch(self, plan: "RunPlan", row: dict[str, Any]) -> None:
+        """Show one row of metrics."""
+        if metrics.VAL_LOSS in row:
+            self._val_loss = row[metrics.VAL_LOSS]
+            return
+        if self._first_step is None:
+            self._first_step = row[metrics.TRAIN_STEP] - 1
+        if self._live:
+            self._update_live(plan, row)
+        elif time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS or row[metrics.TRAIN_STEP] == plan.n_steps:
+            self._last_line = time.monotonic()
+            print(f"{self._name}: {self._text(plan, row)}", file=sys.stderr, flush=True)
+
+    def _update_live(self, plan: "RunPlan", row: dict[str, Any]) -> None:
+        if self._task is None:
+            self._task = self._live.add_task(self._name, total=plan.n_steps)
+        self._live.update(self._task, completed=row[metrics.TRAIN_STEP], description=self._text(plan, row))
+
+    def _text(self, plan: "RunPlan", row: dict[str, Any]) -> str:
+        step = row[metrics.TRAIN_STEP]
+        val_loss = f", val {self._val_loss:.4f}" if self._val_loss is not None else ""
+        return (
+            f"step {step:,}/{plan.n_steps:,}, loss {row[metrics.TRAIN_LOSS]:.4f}{val_loss}, "
+            f"{row[metrics.TOKENS_PER_SECOND]:,.0f} tokens/s, {self._remaining(plan.n_steps, step)}"
+        )
+
+    def _remaining(self, n_steps: int, step: int) -> str:
+        assert self._first_step is not None
+        seconds_a_step = (time.monotonic() - self._begin) / (step - self._first_step)
+        return f"{duration(seconds_a_step * (n_steps - step))} left"
+
+
+def duration(seconds: float) -> str:
+    """A span of time for people: 42 s, 3 min 05 s, 2 h 10 min, 3 days."""
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    if seconds < 3600:
+        return f"{seconds // 60:.0f} min {seconds % 60:02.0f} s"
+    if seconds < 48 * 3600:
+        return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
+    return f"{seconds / 86400:,.0f} days"
+
+
+def _live_display() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    return Progress(BarColumn(24), TextColumn("{task.description}"), console=Console(stderr=True), transient=False)

@@ -1,0 +1,121 @@
+"""`scaling-lab train --size xl`: train one run, or go on with it; `--dry-run` says what it would cost."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scaling_lab.commands.run_options import RunOptions, takes_run_options
+
+if TYPE_CHECKING:
+    from scaling_lab.config import RunConfig
+    from scaling_lab.training.plan import RunPlan
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+FEW_STEPS = 100
+
+
+@app.command()
+@takes_run_options
+def train(
+    options: RunOptions,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and train nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results (or the plan) as pure JSON.")] = False,
+) -> None:
+    """Train one size of the ladder, or go on with a run that was interrupted.
+
+    Results are in outputs/<run>/: best_model.pt, training_results.json, metrics.json, metrics.jsonl, config.yaml.
+    """
+    config = options.resolve().config
+    if dry_run:
+        _print_plan(config, as_json)
+    else:
+        _train(config, as_json)
+
+
+def _train(config: "RunConfig", as_json: bool) -> None:
+    from scaling_lab.commands.progress import RunProgress
+    from scaling_lab.training.loop import open_configured_dataset
+    from scaling_lab.training.loop import train as train_run
+
+    dataset = open_configured_dataset(config)
+    for warning in dataset.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    with RunProgress(config.run_name) as progress:
+        record = train_run(config, dataset, progress.watch)
+    if as_json:
+        typer.echo(json.dumps(record.results, indent=2))
+        return
+    results = record.results
+    bits = results.get("bits_per_character")
+    typer.echo(
+        f"{record.name}: validation loss {results['final_val_loss']:.4f} nats a token"
+        + (f", {bits:.3f} bits a character" if bits is not None else "")
+        + f"; results in {record.path}"
+    )
+    _exit_without_waiting_for_a_hung_tracker()
+
+
+def _exit_without_waiting_for_a_hung_tracker() -> None:
+    """wandb's own exit hook would wait for a call that may never return."""
+
+
+def _print_plan(config: "RunConfig", as_json: bool) -> None:
+    from scaling_lab.training.device import choose_machine
+    from scaling_lab.training.loop import open_configured_dataset
+    from scaling_lab.training.plan import plan_run
+
+    dataset = open_configured_dataset(config)
+    plan = plan_run(config, dataset)
+    machine = choose_machine(config.machine)
+    seconds = plan.estimated_seconds(machine.peak_flops_per_second)
+    content = {
+        "name": config.run_name,
+        "ladder": config.ladder,
+        "size": config.size,
+        "model": config.model.model_dump() | {"head_dim": config.model.head_width},
+        **plan.to_dict(),
+        "estimated_seconds": seconds,
+        "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "vocab_size": dataset.vocab_size},
+        "machine": machine.to_dict(),
+        "notes": _notes(config, plan, dataset.train.n_tokens),
+    }
+    typer.echo(json.dumps(content, indent=2) if as_json else _as_text(content))
+
+
+def _notes(config: "RunConfig", plan: "RunPlan", train_tokens: int) -> list[str]:
+    """What a person should know before they spend the time."""
+    notes = []
+    if plan.n_steps < FEW_STEPS:
+        notes.append(
+            f"{plan.n_steps} steps are few to learn from: a batch holds {plan.batch_size_tokens:,} of "
+            f"{train_tokens:,} training tokens; a smaller --batch-size-tokens gives more"
+        )
+    if plan.epochs > 4:
+        notes.append(f"{plan.epochs:.1f} passes over the data: above four, more tokens are not more music")
+    return notes
+
+
+def _as_text(content: dict[str, Any]) -> str:
+    from scaling_lab.commands.progress import duration
+
+    model, machine, data = content["model"], content["machine"], content["data"]
+    counts = content["parameters"]
+    rows = {
+        "run": f"{content['name']}: d_model {model['d_model']}, {model['n_layers']} layers, "
+        f"{model['n_heads']} heads of width {model['head_dim']}, d_ff {model['d_ff']}",
+        "data": f"{data['name']} ({data['fingerprint']}), {data['vocab_size']} token ids",
+        "parameters": f"{counts['total']:,} total, {counts['non_embedding']:,} non-embedding, "
+        f"{counts['matmul']:,} matmul",
+        "steps": f"{content['n_steps']:,} of {content['batch_size_tokens']:,} tokens = {content['tokens']:,} tokens, "
+        f"{content['epochs']:.2f} epochs",
+        "flops": f"{content['flops_per_token']:.4g} a token, {content['total_flops']:.4g} in all",
+        "memory": f"about {content['memory_bytes'] / 2**30:.1f} GiB, "
+        f"{content['micro_batch_tokens']:,} tokens a micro-batch",
+        "time": f"about {duration(content['estimated_seconds'])} at 40 % of this machine's "
+        f"{machine['peak_flops_per_second'] / 1e9:,.0f} GFLOP/s ({machine['precision']}, {machine['device']})",
+    }
+    lines = [f"{name:<11} {text}" for name, text in rows.items()]
+    return "\n".join(lines + [f"{'note':<11} {note}" for note in content["notes"]])
