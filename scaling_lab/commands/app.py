@@ -6,8 +6,6 @@ It is imported when it is asked for, so that `scaling-lab --help` waits for noth
 
 import os
 import sys
-import tempfile
-import traceback
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -89,6 +87,9 @@ def main() -> None:
 
 def _report_bug(error: Exception) -> None:
     """One readable line on stderr, and the traceback in a file, or on stderr under SCALING_LAB_DEBUG=1."""
+    import tempfile
+    import traceback
+
     details = "".join(traceback.format_exception(error))
     print(f"This is a bug in scaling-lab {__version__}: {type(error).__name__}: {error}", file=sys.stderr)
     if os.environ.get("SCALING_LAB_DEBUG"):

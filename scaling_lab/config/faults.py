@@ -72,11 +72,12 @@ def _at_odds(detail: Any, winners: Mapping[str, Setting]) -> str:
 def _guess(key: str) -> str:
     if key in SECTIONS:
         return f"is a section, not a value; give its keys under it ({_names(key)})"
-    bare = key.strip("'")
-    if bare in FIELDS and "." in bare:
-        section, name = bare.split(".")
+    bare = key.replace("'", "").replace("-", "_")
+    section, _, name = bare.rpartition(".")
+    if bare in FIELDS and key.startswith("'") and section:
         return f"is written with a dot; write `{section}:`, and `{name}:` indented under it"
-    section, _, name = key.rpartition(".")
+    if bare in FIELDS:
+        return f"no such key; did you mean {name}?"
     homes = [full for full in FIELDS if full.rpartition(".")[2] == name]
     if homes:
         home = homes[0].rpartition(".")[0]

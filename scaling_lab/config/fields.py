@@ -120,7 +120,7 @@ def shown(value: object) -> str:
 
 def nearest(word: str, choices: list[str] | tuple[str, ...]) -> str | None:
     """The choice most like a misspelt word, or None if none is much like it."""
-    return next(iter(difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.6)), None)
+    return next(iter(difflib.get_close_matches(word.lower(), choices, n=1, cutoff=0.7)), None)
 
 
 def _kind(key: str) -> tuple[Any, bool]:
@@ -171,19 +171,16 @@ def _number_hint(value: object) -> str:
 
 def _fit_word(value: object) -> str:
     if not isinstance(value, str):
-        raise Unfit(
-            f"{shown(value)} is read as a {'truth value' if isinstance(value, bool) else 'number'}, not as text"
-        )
-    if re.search("[\ud800-\udfff]", value):
-        raise Unfit("is not UTF-8")
+        kind = "truth value" if isinstance(value, bool) else "number"
+        raise Unfit(f"{shown(value)} is read as a {kind} (put it in quotes if it is text)")
+    if re.search("[\0\ud800-\udfff]", value):
+        raise Unfit("holds what no file system or terminal can take")
     return value
 
 
 def _fit_path(text: str) -> Path:
     if not text.strip():
         raise Unfit("is empty")
-    if "\0" in text:
-        raise Unfit("holds a NUL character")
     try:
         return Path(text).expanduser()
     except RuntimeError:

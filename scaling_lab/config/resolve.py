@@ -24,9 +24,8 @@ from scaling_lab.config.settings import (
     from_overrides,
     from_presets,
 )
+from scaling_lab.config.yaml_reader import MAX_FAULTS
 from scaling_lab.errors import ConfigError
-
-MAX_FAULTS = 20  # a screenful; more than that is another kind of file
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ def resolve_config(
     ]
     lines = [faults.unknown_key(setting) for setting in settings if setting.key not in FIELDS]
     winners = {setting.key: setting for setting in settings if setting.key in FIELDS}
-    winners = {setting.key: setting for setting in _presets_for(winners)} | winners
+    winners |= {setting.key: setting for setting in _presets_for(winners) if setting.key not in winners}
     if "size" not in winners:
         lines.append(f"{path or 'command line'}: size: is missing; give --size with one of {', '.join(SIZES)}")
     values, unfit = _fit_all(winners)

@@ -58,7 +58,7 @@ class ModelConfig(Section):
         if self.head_dim is None and self.d_model % self.n_heads:
             raise ValueError(
                 f"n_heads: {self.n_heads} does not divide d_model {self.d_model}; "
-                f"give head_dim ({_usual_head_dim(self.d_model, self.n_heads)}, say), or {_nearby_heads(self)} heads"
+                f"give head_dim ({_usual_head_dim(self.d_model, self.n_heads)}, say){_nearby_heads(self)}"
             )
         if self.head_width % 2:
             name = "head_dim" if self.head_dim is not None else "n_heads"
@@ -76,11 +76,12 @@ def _usual_head_dim(d_model: int, n_heads: int) -> int:
 
 
 def _nearby_heads(model: ModelConfig) -> str:
-    """The numbers of heads nearest to the one given that divide d_model, as "8 or 16"."""
+    """The numbers of heads nearest to the one given that divide d_model, as ", or 8 or 16 heads"; may be none."""
     divisors = [n for n in range(1, model.d_model + 1) if model.d_model % n == 0 and (model.d_model // n) % 2 == 0]
     below = [n for n in divisors if n < model.n_heads][-1:]
     above = [n for n in divisors if n > model.n_heads][:1]
-    return " or ".join(str(n) for n in below + above)
+    nearby = " or ".join(str(n) for n in below + above)
+    return f", or {nearby} heads" if nearby else ""
 
 
 class DataConfig(Section):
@@ -116,10 +117,12 @@ class DataConfig(Section):
             if token_id is not None and self.vocab_size is not None and token_id >= self.vocab_size:
                 raise ValueError(
                     f"{name}: {token_id} is not below vocab_size {self.vocab_size}; "
-                    f"ids run from 0 to {self.vocab_size - 1}"
+                    f"give an id from 0 to {self.vocab_size - 1}"
                 )
         if self.bos_id is not None and self.bos_id == self.eos_id:
-            raise ValueError(f"eos_id: {self.eos_id} is also bos_id; a model can't tell an end from a beginning")
+            raise ValueError(
+                f"eos_id: {self.eos_id} is also bos_id, and an end must differ from a beginning; give two different ids"
+            )
         return self
 
 

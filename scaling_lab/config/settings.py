@@ -78,7 +78,7 @@ class Override:
         key, equals, value = assignment.partition("=")
         key = key.strip().replace("-", "_")
         if not equals:
-            raise ConfigError(f"{place} {assignment}: has no value; write {key or 'section.key'}=value")
+            raise ConfigError(f"{place} {assignment}: {key or 'key'}: has no value; write {key or 'section.key'}=value")
         return cls(key, value, f"{place} {key}")
 
 

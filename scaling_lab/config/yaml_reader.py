@@ -24,6 +24,7 @@ from scaling_lab.errors import ConfigError
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 8
 MAX_NODES = 10_000
+MAX_FAULTS = 20  # a screenful; a file with more is another kind of file
 
 KeyPath = tuple[str | int, ...]
 
@@ -171,14 +172,15 @@ class _Builder:
         return value
 
     def _events(self) -> Iterator[Any]:
-        last = None
+        parser = yaml.SafeLoader(self.text)
         try:
-            for last in yaml.parse(self.text, Loader=yaml.SafeLoader):
-                yield last
+            while parser.check_event():
+                yield parser.get_event()
         except yaml.MarkedYAMLError as error:
             self._refuse_syntax(error)
         except (ValueError, OverflowError):  # an escape beyond Unicode, or a version of 5,000 digits
-            self._refuse(last, (), "a number or escape out of all bounds; put plain text here")
+            mark = parser.get_mark()
+            self._fail(mark.line + 1, mark.column + 1, "a number or escape out of all bounds; write plain text here")
 
     def _node(self, event: Any, events: Iterator[Any], path: KeyPath) -> Any:
         self._check(event, path)
@@ -192,9 +194,9 @@ class _Builder:
         """Refuses what a configuration has no use for, before anything is built from it."""
         self.nodes += 1
         if isinstance(event, yaml.AliasEvent):
-            self._refuse(event, path, f"*{event.anchor} is an alias; write the value out")
+            self._refuse(event, path, f"*{event.anchor[:40]} is an alias; write the value out")
         if event.anchor is not None:
-            self._refuse(event, path, f"&{event.anchor} is an anchor; write the value out where it is needed")
+            self._refuse(event, path, f"&{event.anchor[:40]} is an anchor; write the value out where it is needed")
         if event.tag is not None:
             self._refuse(event, path, f"{_readable_tag(event.tag)} is a tag; write a plain value")
         if len(path) > MAX_DEPTH:
@@ -221,7 +223,7 @@ class _Builder:
         self._check(event, path)
         if not isinstance(event, yaml.ScalarEvent):
             self._refuse(event, path, "a key that is itself a list or a mapping; write `key: value`")
-        self._refuse_in_scalar(event, path)
+        self._refuse_escapes(event, path)
         return event.value
 
     def _sequence(self, events: Iterator[Any], path: KeyPath) -> list[Any]:
@@ -235,12 +237,10 @@ class _Builder:
         return items
 
     def _scalar(self, event: Any, path: KeyPath) -> str | int | float | bool | None:
-        self._refuse_in_scalar(event, path)
+        self._refuse_escapes(event, path)
         return read_scalar(event.value) if event.style is None else event.value
 
-    def _refuse_in_scalar(self, event: Any, path: KeyPath) -> None:
-        if event.style is None and "\t" in event.value:
-            self._refuse(event, path, "a tab inside this value; use spaces, or quotes if the tab is meant")
+    def _refuse_escapes(self, event: Any, path: KeyPath) -> None:
         if _UNPRINTABLE_VALUE.search(event.value):
             self._refuse(event, path, "an escape that stands for no character; take it out")
 
@@ -260,6 +260,10 @@ class _Builder:
             problem = str(error.problem)
             known = (ours for theirs, ours in _IN_OTHER_WORDS.items() if theirs in problem)
             words = next(known, f"{problem}; mend this line or the one above it")
+        self._fail(line, column, words)
+
+    def _fail(self, line: int, column: int, words: str) -> NoReturn:
+        """Ends the reading at a place where there are no more values to be had."""
         raise ConfigError("\n".join([*self.faults, f"{self.name}:{line}:{column}: syntax: {words}"])) from None
 
     def _refuse(self, event: Any, path: KeyPath, words: str) -> NoReturn:
@@ -267,9 +271,12 @@ class _Builder:
         raise ConfigError("\n".join(self.faults)) from None
 
     def _note(self, event: Any, path: KeyPath, words: str) -> None:
-        line, column = _position(event) if event is not None else (1, 1)
-        dotted = ".".join(str(part) for part in path)[:100] or "file"
+        line, column = _position(event)
+        parts = (str(part) if str(part).isprintable() else repr(part) for part in path)
+        dotted = ".".join(parts)[:100] or "file"
         self.faults.append(f"{self.name}:{line}:{column}: {dotted}: {words}")
+        if len(self.faults) >= MAX_FAULTS:
+            raise ConfigError("\n".join(self.faults)) from None
 
 
 def _position(event: Any) -> tuple[int, int]:
@@ -281,4 +288,4 @@ def _line_and_column(before: str) -> tuple[int, int]:
 
 
 def _readable_tag(tag: str) -> str:
-    return tag.replace("tag:yaml.org,2002:", "!!")
+    return tag.replace("tag:yaml.org,2002:", "!!")[:60]

@@ -1,0 +1,34 @@
+"""A command line to call in process, in an empty folder and with nothing of ours in the environment."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from cli_in_process import CommandLine, Ended
+
+from scaling_lab.commands.app import main
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory of a test: empty, in an environment that says nothing about a run."""
+    for name in list(os.environ):
+        if name.startswith(("WANDB_", "SCALING_LAB_")):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def scaling_lab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
+    """`scaling_lab("config", "show", "--size", "tiny")` runs that command through `main()`."""
+
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["scaling-lab", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        printed = capsys.readouterr()
+        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+
+    return run
