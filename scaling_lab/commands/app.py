@@ -17,6 +17,8 @@ from scaling_lab.version import __version__
 
 COMMANDS = {
     "train": "Train one size of the ladder, or go on with an interrupted run.",
+    "study": "Train every size of a ladder, fit the law, write the report.",
+    "report": "Draw the report of a study from its runs' journals.",
     "config": "Show, check and explain configurations.",
 }
 

@@ -12,7 +12,9 @@ def run_identity(config: RunConfig, data_fingerprint: str, precision: str) -> di
     """
     sections = {"model": config.model, "recipe": config.recipe}
     identity: dict[str, Any] = {
-        f"{section}.{field}": value for section, values in sections.items() for field, value in values.model_dump().items()
+        f"{section}.{field}": value
+        for section, values in sections.items()
+        for field, value in values.model_dump().items()
     }
     return identity | {
         "ladder": config.ladder,

@@ -62,7 +62,7 @@ class RunRecord:
 
     @property
     def study_key(self) -> tuple[Any, ...]:
-        """What runs must share to share a curve: ladder, recipe, data and precision; all of the identity but size and seed."""
+        """What runs must share to share a curve: all of the identity but size, its architecture, and seed."""
         identity = self.results["identity"]
         return tuple(
             sorted(

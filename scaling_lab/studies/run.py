@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scaling_lab.config import dump_yaml
-from scaling_lab.config.schema import RunConfig
 from scaling_lab.errors import CheckpointError, DivergedError, ScalingLabError, Stopped, UsageError
 from scaling_lab.studies.plan import StudyPlan, is_complete
 from scaling_lab.tracking import metrics

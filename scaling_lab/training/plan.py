@@ -50,8 +50,8 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
     n_steps = budget // recipe.batch_size_tokens
     if n_steps == 0:
         raise ConfigError(
-            f"recipe.batch_size_tokens: one batch of {recipe.batch_size_tokens:,} tokens is more than the whole budget of "
-            f"{budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), so there is no step; "
+            f"recipe.batch_size_tokens: one batch of {recipe.batch_size_tokens:,} tokens is more than the whole "
+            f"budget of {budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), so there is no step; "
             f"give a smaller --batch-size-tokens, more --tokens, or more music"
         )
     attended = attended_length(dataset, config.data.sequence_length)
