@@ -58,8 +58,8 @@ def _train(config: "RunConfig", as_json: bool) -> None:
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:
-    from scaling_lab.training.device import choose_machine
     from scaling_lab.data.dataset import open_configured
+    from scaling_lab.training.device import choose_machine
     from scaling_lab.training.plan import plan_run
 
     dataset = open_configured(config.data)

@@ -51,8 +51,8 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
     if n_steps == 0:
         raise ConfigError(
             f"recipe.batch_size_tokens: one batch of {recipe.batch_size_tokens:,} tokens is more than the whole "
-            f"budget of {budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), so there is no step; "
-            f"give a smaller --batch-size-tokens, more --tokens, or more music"
+            f"budget of {budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), "
+            "so there is no step; give a smaller --batch-size-tokens, more --tokens, or more music"
         )
     attended = attended_length(dataset, config.data.sequence_length)
     micro_batch_tokens = config.machine.micro_batch_tokens or find_micro_batch_tokens(config, dataset.vocab_size)
