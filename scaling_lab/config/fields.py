@@ -182,7 +182,7 @@ def _fit_path(text: str) -> Path:
     if not text.strip():
         raise Unfit("is empty")
     try:
-        return Path(text).expanduser()
+        return Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError:
         raise Unfit(f"{shown(text)} names the home of an unknown user") from None
 
