@@ -99,7 +99,7 @@ def fit_text(key: str, text: str) -> object:
 def wanted(key: str) -> str:
     """What the field at `key` takes, in words that end a message: "a whole number from 8 to 65,536"."""
     kind, nullable = _kind(key)
-    words = {
+    words = {  # the schema's only text is a name, its only list the tags
         int: "a whole number" + _bounds(key),
         float: "a number" + _bounds(key),
         Path: "a folder",

@@ -4,10 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from scaling_lab.config import Override, load_config, resolve_config
+from scaling_lab.config import Override, dump_yaml, load_config, resolve_config
 from scaling_lab.config.resolve import ResolvedConfig
-
-PRESETS = Path(__file__).parents[2] / "scaling_lab" / "config" / "presets"
+from scaling_lab.errors import ConfigError
 
 
 def _written(folder: Path, text: str) -> Path:
@@ -102,6 +101,13 @@ def test_our_own_variable_goes_before_that_of_wandb() -> None:
 def test_an_empty_variable_counts_as_unset() -> None:
     environ = {"WANDB_PROJECT": "", "SCALING_LAB_SEED": ""}
     assert load_config(size="tiny", environ=environ) == load_config(size="tiny", environ={})
+
+
+def test_another_size_than_that_of_a_whole_file_is_a_fault(folder: Path) -> None:
+    file = _written(folder, dump_yaml(load_config(size="tiny", environ={})))
+    with pytest.raises(ConfigError, match=r"^argument size: size: has no effect.* take `model:` out of the file"):
+        load_config(file, size="large", environ={})
+    assert load_config(file, size="tiny", environ={}).model.d_model == 128
 
 
 # What may be written for what
