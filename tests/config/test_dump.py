@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from scaling_lab.config import LADDERS, SIZES, RunConfig, dump_yaml, load_config, resolve_config
 
-
 # Neither a slow machine nor an earlier run decides whether these pass.
 ANY_MACHINE = settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
