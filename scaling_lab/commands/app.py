@@ -30,7 +30,7 @@ class _ImportedOnUse(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if listed is None or listed.name not in COMMANDS:
             return name, listed, rest
-        command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name}").app)
+        command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name.replace('-', '_')}").app)
         command.name = listed.name
         return listed.name, command, rest
 
