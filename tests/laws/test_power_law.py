@@ -12,8 +12,6 @@ from scipy.stats import f as f_distribution
 
 from scaling_lab.errors import DataError, UsageError
 from scaling_lab.laws import Interval, PowerLawFit, fit_power_law
-from scaling_lab.laws.projection import ALPHA_GRID, project, rss_at, slope_at
-from scaling_lab.laws.sizes import sizes_of
 
 LADDER = np.array([0.1e6, 0.4e6, 1.6e6, 6.4e6, 25.6e6])
 UNEVEN = np.array([0.4e6, 3.3e6, 26e6, 57e6, 170e6])
@@ -229,20 +227,6 @@ def test_the_profile_dips_below_its_threshold_inside_the_interval_and_nowhere_el
     fit = fit_power_law(LADDER, noisy(LADDER, 0.003, seed=7))
     inside = (fit.profile.alphas > fit.alpha.low) & (fit.profile.alphas < fit.alpha.high)
     assert np.array_equal(fit.profile.rss < fit.profile.threshold, inside)
-
-
-def test_plain_floats_and_arrays_project_alike():
-    for floor, seed in ((0.6, 1), (0.0, 2)):
-        sizes = sizes_of(LADDER, noisy(LADDER, 0.01, seed, floor=floor))
-        rss = project(sizes, ALPHA_GRID).rss
-        assert [rss_at(alpha, sizes) for alpha in ALPHA_GRID.tolist()] == pytest.approx(rss.tolist(), rel=1e-9)
-
-
-@pytest.mark.parametrize("alpha", [0.1, 0.27, 0.8])
-def test_the_slope_is_the_derivative_of_the_rss(alpha):
-    sizes = sizes_of(LADDER, noisy(LADDER, 0.01, seed=1))
-    difference = (rss_at(alpha + 1e-5, sizes) - rss_at(alpha - 1e-5, sizes)) / 2e-5
-    assert slope_at(alpha, sizes) == pytest.approx(difference, rel=1e-5)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 0.0, -1.0])
