@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from scaling_lab.data.manifest import Ids, Manifest
-from scaling_lab.data.meta import read_meta, tokenizer_of
+from scaling_lab.data.meta import Meta, read_meta, tokenizer_of
 from scaling_lab.data.packing import offsets_file, packed_folder, tokens_file
-from scaling_lab.data.prepare import prepare_core
+from scaling_lab.data.prepare import ensure_core
 from scaling_lab.data.tokenizer import Tokenizer
 
 GUIDE_DIR = Path("data/processed/tokenized")
@@ -100,8 +100,8 @@ def open_dataset(
     """
     if directory is None:
         directory = default_data_dir()
-        if directory == CORE_DIR and not directory.exists():
-            prepare_core(directory)
+        if directory == CORE_DIR:
+            ensure_core(directory)
     meta = read_meta(directory)
     tokenizer = tokenizer_of(directory, meta) if meta else None
     asked = Ids(vocab_size=vocab_size, bos_id=bos_id, eos_id=eos_id)
@@ -123,8 +123,14 @@ def open_dataset(
         fingerprint=manifest.fingerprint,
         tokenizer=tokenizer,
         licence=meta.licence if meta else None,
-        warnings=tuple(manifest.warnings),
+        warnings=(*_warnings_of(meta, tokenizer), *manifest.warnings),
     )
+
+
+def _warnings_of(meta: Meta | None, tokenizer: Tokenizer | None) -> list[str]:
+    if meta and meta.tokenizer_file and tokenizer is None:
+        return [f"{meta.tokenizer_file}: a kind of tokenizer that this version does not read; no decoding"]
+    return []
 
 
 def _open_split(folder: Path, name: str, manifest: Manifest) -> PackedSplit:

@@ -53,10 +53,11 @@ class Spool:
             yield tokens[start : start + length]
             start += length
 
-    def add(self, document: Document, raw: bytes, length: int) -> None:
-        """Note what is to be remembered of a document whose `length` ids were written as `raw`."""
-        digest = hashlib.blake2b(raw, digest_size=16).digest()
-        self.lengths.append(length)
+    def add(self, document: Document, ids: np.ndarray) -> None:
+        """Note what is to be remembered of a document whose (length,) ids were written."""
+        digest = hashlib.blake2b(ids.tobytes(), digest_size=16).digest()
+        self.lengths.append(len(ids))
+        self.largest_id = max(self.largest_id, int(ids.max()))
         self.characters.append(len(document.abc) if document.abc else NO_TEXT)
         self.digests.append(digest)
         self.draws.append(draw(document.midi_path.encode() if document.midi_path else digest))
@@ -74,10 +75,9 @@ def spool_split(source: Path, target: Path, known: Ids) -> Spool:
             if not inner:
                 reader.skipped["nothing between BOS and EOS"] += 1
                 continue
-            raw = np.asarray(inner, dtype="<u4").tobytes()
-            stream.write(raw)
-            spool.add(document, raw, len(inner))
-            spool.largest_id = max(spool.largest_id, *inner) if len(inner) > 1 else max(spool.largest_id, inner[0])
+            ids = np.array(inner, dtype="<u4")
+            ids.tofile(stream)
+            spool.add(document, ids)
     spool.skipped = reader.skipped
     return spool
 

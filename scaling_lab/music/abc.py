@@ -23,6 +23,8 @@ _CHORD_SYMBOL = re.compile(r"[A-G][#b]?(?:m|min|maj|dim|aug|sus|add|[+-])?\d{0,2
 _OLD_CHORD = re.compile(r"\+((?:[_^=]*[A-Ga-g][,']*[\d/]*){2,})\+")
 _DECORATION = re.compile(r"!([A-Za-z0-9.+<>()/-]+)!")
 _KEY = re.compile(r"([A-G][#b]?)\s*([A-Za-z]*)(.*)")
+_MODES = {"": "", "maj": "", "ion": "", "min": "m", "aeo": "m"}
+_MODES |= {mode: mode for mode in ("mix", "dor", "phr", "lyd", "loc", "exp")}
 _VOICE = re.compile(r"\S+")
 _PARTS = re.compile(r"[A-Z0-9().*]+")
 
@@ -112,7 +114,7 @@ def _field_value(name: str, value: str) -> str:
         case "R":
             return value.lower()
         case "Q":
-            return _QUOTED.sub("", value).strip()
+            return _QUOTED.sub("", value).replace(" ", "")
         case "V":
             found = _VOICE.match(value)
             return found[0] if found else ""
@@ -129,15 +131,9 @@ def _key(value: str) -> str:
     match = _KEY.fullmatch(value)
     if match is None:
         return value
-    tonic, mode, rest = match[1], match[2], match[3]
-    short = mode[:3].lower()
-    if short in ("m", "min") and mode != "M":
-        short = "m"
-    elif short in ("maj", "m"):
-        short = ""
-    elif short not in ("mix", "dor", "phr", "lyd", "loc", "ion", "aeo", "exp"):
-        return value
-    return tonic + short + rest
+    tonic, mode, rest = match.groups()
+    short = "m" if mode == "m" else _MODES.get(mode[:3].lower())
+    return value if short is None else tonic + short + rest
 
 
 def _body_lines(text: str) -> Iterator[str]:
