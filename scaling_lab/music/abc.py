@@ -15,7 +15,8 @@ HEADER_FIELDS = "RMLQPVK"
 
 NOTE = re.compile(r"[_^=]*[A-Ga-g][,']*")
 
-_FIELD = re.compile(r"([A-Za-z+]):(.*)")
+# Not "A:|", which is a note and the end of a repeat.
+_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
 _QUOTED = re.compile(r'"([^"]*)"')
@@ -163,16 +164,19 @@ def _music(line: str) -> str:
 
     def keep(text: str) -> str:
         kept.append(text)
-        return f"\x00{len(kept) - 1}\x00"
+        return f"\x00{len(kept) - 1}\x00"  # no letter of ABC, so nothing below touches it
 
     def inline(match: re.Match[str]) -> str:
         value = _field_value(match[1], match[2])
         return keep(f"[{match[1]}:{value}]") if value else ""
 
+    line = line.replace("\x00", "")
     line = _QUOTED.sub(lambda m: keep(m[0]) if _CHORD_SYMBOL.fullmatch(m[1]) else "", line)
     line = _INLINE_FIELD.sub(inline, line)
     line = _DECORATION.sub(lambda m: keep(m[0]) if _HEARD.fullmatch(m[1]) else "", line)
     line = _OLD_CHORD.sub(r"[\1]", line)
     pieces = re.split(r"(\x00\d+\x00)", line)
     pieces = [kept[int(p[1:-1])] if p.startswith("\x00") else _NOT_MUSIC.sub("", p) for p in pieces]
-    return _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", "".join(pieces))).strip()
+    clean = _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", "".join(pieces))).strip()
+    # What is left of rubbish may look like a field, and would be read as one.
+    return "" if _FIELD.match(clean) else clean
