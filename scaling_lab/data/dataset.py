@@ -26,13 +26,13 @@ class PackedSplit:
     tokens      (n_tokens,) uint16 or uint32, a read-only memory map
     offsets     (n_documents + 1,) int64
     characters  characters of all documents' texts; None if a document has no text
-    unique_tokens  tokens of all different documents, each counted once
+    unique_tokens  tokens of all different documents, each counted once; None if not counted
     """
 
     tokens: np.ndarray = field(repr=False)
     offsets: np.ndarray = field(repr=False)
     characters: int | None
-    unique_tokens: int
+    unique_tokens: int | None = None
 
     @property
     def n_documents(self) -> int:

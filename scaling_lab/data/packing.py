@@ -59,6 +59,7 @@ def packed_folder(
 
     Raises `DataError` if the data can't serve.
     """
+    find_splits(directory)  # refuses what is no dataset before a lock is left in it
     with ExitStack() as stack:
         home = _locked_home(directory, stack)
         for folder in (home / PACKED_FOLDER, directory / PACKED_FOLDER):

@@ -75,10 +75,16 @@ def _reserved(out_dir: Path) -> Iterator[None]:
             stack.enter_context(locked(out_dir.parent / f".{out_dir.name}.lock"))
         except OSError as error:
             raise DataError(f"{out_dir}: can't be prepared there: {error.strerror}; name another folder") from error
-        meta = read_meta(out_dir)
-        if out_dir.exists() and any(out_dir.iterdir()) and (meta is None or meta.name != CORE_NAME):
+        if not _may_be_replaced(out_dir):
             raise DataError(f"{out_dir}: holds something that was not prepared here; name an empty or a new folder")
         yield
+
+
+def _may_be_replaced(out_dir: Path) -> bool:
+    if not out_dir.is_dir():
+        return not out_dir.exists()
+    meta = read_meta(out_dir)
+    return meta.name == CORE_NAME if meta else not any(out_dir.iterdir())
 
 
 def _prepare(corpus: Corpus, out_dir: Path) -> PreparationSummary:
@@ -137,7 +143,10 @@ def _write(corpus: Corpus, splits: dict[str, list[SourceTune]], out_dir: Path) -
 def _is_same(out_dir: Path, new: Manifest) -> bool:
     """Whether `out_dir` holds just what was prepared now: then it stays, and with it whatever reads from it."""
     old = read_manifest(out_dir / PACKED_FOLDER)
-    if old is None or not old.still_holds(out_dir, new.asked, new.tokenizer_sha256):
+    try:
+        if old is None or not old.still_holds(out_dir, new.asked, new.tokenizer_sha256):
+            return False
+    except DataError:  # a file of it is missing: then it is to be made whole
         return False
     return [(file.path, file.sha256) for file in old.sources] == [(file.path, file.sha256) for file in new.sources]
 

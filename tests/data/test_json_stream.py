@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.data import json_stream
@@ -35,6 +35,7 @@ def any_chunk(monkeypatch: pytest.MonkeyPatch):
     return lambda size: monkeypatch.setattr(json_stream, "CHUNK_BYTES", size)
 
 
+@settings(deadline=None)
 @given(objects=OBJECTS, chunk_bytes=st.integers(1, 40), indent=st.sampled_from([None, 0, 2]))
 def test_an_array_is_read_the_same_whatever_the_chunks(tmp_path_factory, objects, chunk_bytes, indent):
     path = tmp_path_factory.mktemp("array") / "data.json"
@@ -43,6 +44,7 @@ def test_an_array_is_read_the_same_whatever_the_chunks(tmp_path_factory, objects
         assert values(path, json.dumps(objects, indent=indent).encode()) == objects
 
 
+@settings(deadline=None)
 @given(objects=OBJECTS, chunk_bytes=st.integers(1, 40), line_end=st.sampled_from(["\n", "\r\n", "\n\n  \n"]))
 def test_jsonl_is_read_the_same_whatever_the_chunks(tmp_path_factory, objects, chunk_bytes, line_end):
     path = tmp_path_factory.mktemp("lines") / "data.json"
@@ -120,6 +122,7 @@ def test_an_array_without_its_last_bracket_is_cut(path: Path):
         values(path, b'[{"a": 1}\n')
 
 
+@settings(deadline=None)
 @given(cut=st.integers(1, 46))
 def test_an_array_cut_anywhere_is_refused(tmp_path_factory, cut: int):
     whole = b'[{"tokens": [1, 2]}, {"abc": "}, {", "x": {}}]'
@@ -138,7 +141,7 @@ def test_bytes_behind_the_array_are_refused(path: Path):
 
 
 def test_elements_without_a_comma_are_refused(path: Path):
-    with pytest.raises(DataError, match="byte 10: b'{' after record 1"):
+    with pytest.raises(DataError, match=r"byte 10: b'{' after record 1"):
         values(path, b'[{"a": 1} {"a": 2}]')
 
 

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, UNKNOWN, CharTokenizer, load_tokenizer
@@ -16,6 +16,7 @@ def test_special_ids_come_first_and_characters_in_order():
     assert tokenizer.vocab_size == 8
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.text())
 def test_text_of_known_characters_comes_back_whole(text: str):
     tokenizer = CharTokenizer.train([text])
