@@ -1,4 +1,6 @@
-from collections.abc import Iterable
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import orjson
@@ -45,3 +47,32 @@ def small(guide: GuideFolder) -> GuideFolder:
     guide.split("test", [{"midi_path": "t.mid", "abc": "ab", "tokens": [9, 9, 9]}])
     guide.meta(vocab_size=10, pad_id=0, bos_id=1, eos_id=2)
     return guide
+
+
+# VmHWM, not ru_maxrss, which a child inherits from its parent.
+MEASURE_PEAK = """
+import re, sys
+from pathlib import Path
+{imports}
+
+def peak_kilobytes():
+    return int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1])
+
+folder = Path(sys.argv[1])
+before = peak_kilobytes()
+{work}
+print(peak_kilobytes() - before)
+"""
+
+
+@pytest.fixture
+def peak_megabytes() -> Callable[[Path, str, str], float]:
+    """Memory that some work on a `folder` takes at its peak beyond what its imports take, in a process of its own."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the peak of memory is read from Linux's /proc")
+
+    def measure(folder: Path, imports: str, work: str) -> float:
+        command = [sys.executable, "-c", MEASURE_PEAK.format(imports=imports, work=work), str(folder)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout) / 1024
+
+    return measure

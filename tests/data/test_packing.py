@@ -206,6 +206,14 @@ def test_a_dataset_that_is_refused_leaves_no_packing(small):
     assert not (small.root / ".packed.tmp").exists()
 
 
+def test_packing_thirty_megabytes_takes_less_than_fifteen(small, peak_megabytes):
+    tokens = orjson.dumps({"tokens": [1234] * 10_000})
+    small.raw("train", b"[" + b", ".join([tokens] * (30_000_000 // len(tokens))) + b"]")
+    opening = "from scaling_lab.data.dataset import open_dataset", "open_dataset(folder, vocab_size=1235)"
+    assert peak_megabytes(small.root, *opening) < 15
+    assert open_dataset(small.root, vocab_size=1235).train.n_tokens > 5_000_000
+
+
 OPEN = """
 import sys
 from pathlib import Path
