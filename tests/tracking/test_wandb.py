@@ -26,9 +26,16 @@ def config(folder: Path) -> Callable[[str], RunConfig]:
 
     def make(mode: str) -> RunConfig:
         values = {
-            "ladder": "mini", "size": "tiny", "name": f"run-{mode}", "data.dir": "music",
-            "data.sequence_length": 64, "recipe.batch_size_tokens": 256, "recipe.tokens": 2560,
-            "machine.threads": 1, "tracking.mode": mode, "tracking.tags": ["mine"],
+            "ladder": "mini",
+            "size": "tiny",
+            "name": f"run-{mode}",
+            "data.dir": "music",
+            "data.sequence_length": 64,
+            "recipe.batch_size_tokens": 256,
+            "recipe.tokens": 2560,
+            "machine.threads": 1,
+            "tracking.mode": mode,
+            "tracking.tags": ["mine"],
         }
         return load_config(overrides=[Override(key, value, "test") for key, value in values.items()], environ={})
 
