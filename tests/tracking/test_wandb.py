@@ -55,7 +55,7 @@ def failing_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], 
                 over.wait(60)
             self.send_error(401)
 
-        def log_message(self, *_: object) -> None:
+        def log_message(self, format: str, *args: object) -> None:
             """Silence."""
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
