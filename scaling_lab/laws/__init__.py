@@ -1,0 +1,25 @@
+"""Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
+
+from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
+from scaling_lab.laws.power_law import (
+    CAVEATS,
+    PowerLawFit,
+    Prediction,
+    Profile,
+    fit_power_law,
+)
+from scaling_lab.laws.region import Interval, Noise
+from scaling_lab.laws.verdict import Reason
+
+__all__ = [
+    "CAVEATS",
+    "Interval",
+    "LeaveLargestOut",
+    "LeftOut",
+    "Noise",
+    "PowerLawFit",
+    "Prediction",
+    "Profile",
+    "Reason",
+    "fit_power_law",
+]

@@ -1,0 +1,235 @@
+"""How loss falls with size: L(N) = a·N^-alpha + c, with intervals that cover, or a refusal that says why.
+
+    fit = fit_power_law([0.1e6, 0.4e6, 1.6e6, 6.4e6, 25.6e6], [2.10, 1.77, 1.53, 1.38, 1.27])
+    print(fit.sentence())
+    fit.predict(100e6)
+
+`scaling-lab report` draws it. Relative least squares by variable projection (`projection`), profile-F intervals
+(`region`), and a verdict (`verdict`).
+"""
+
+from dataclasses import asdict, dataclass, field
+from math import inf, isfinite, nan
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scaling_lab.errors import UsageError
+from scaling_lab.laws import wording
+from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut, jackknife, leave_largest_out
+from scaling_lab.laws.projection import ALPHA_GRID
+from scaling_lab.laws.region import N_PARAMETERS, Interval, Noise, Region, find_region
+from scaling_lab.laws.sizes import Array, Sizes, checked_n, sizes_of
+from scaling_lab.laws.verdict import Evidence, Reason, judge
+
+CAVEATS = (
+    "The intervals cover noise, not a wrong form of law.",
+    "At a fixed amount of data c is E + B/D^beta, which more parameters can't lower: it is not the entropy of music.",
+)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The loss at size n, in nats a token, with its confidence interval; NaN when there was no fit."""
+
+    n: float
+    loss: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """RSS of the best curve at each alpha, to draw: alphas and rss are (A,), below threshold is the interval."""
+
+    alphas: Array
+    rss: Array
+    threshold: float
+
+
+@dataclass(frozen=True, eq=False)
+class PowerLawFit:
+    """L(N) = a·N^-alpha + c in nats a token, N in the unit it was given in.
+
+    Under three sizes every number is NaN; an interval's end that the data do not set is 0 or infinite. alpha is NaN,
+    and c the mean loss, when losses do not fall at all. rss: weighted sum of squared relative residuals of the sizes'
+    means. profile, jackknife (empty under four sizes) and leave_largest_out (None under four) are for every report.
+    """
+
+    alpha: Interval
+    a: Interval
+    c: Interval
+    confidence: float
+    reasons: tuple[Reason, ...]
+    rss: float
+    noise: Noise
+    sizes: Sizes
+    profile: Profile
+    jackknife: tuple[LeftOut, ...]
+    leave_largest_out: LeaveLargestOut | None
+    region: Region | None = field(repr=False)
+
+    @property
+    def verdict(self) -> str:
+        """ "identified" or "not identified"; only the first may be extrapolated."""
+        return "not identified" if self.reasons else "identified"
+
+    @property
+    def n_points(self) -> int:
+        return self.sizes.n_points
+
+    @property
+    def n_sizes(self) -> int:
+        return self.sizes.n_sizes
+
+    @property
+    def method(self) -> str:
+        if self.region is None:
+            return "no fit: fewer sizes than parameters"
+        return (
+            "relative least squares by variable projection, a and c >= 0; profile F(1, "
+            f"{self.noise.dof}) intervals at {wording.percent(self.confidence)}, noise from {self.noise.source}"
+        )
+
+    def curve(self, n: ArrayLike) -> Array:
+        """(M,) fitted loss at n (M,), in nats a token."""
+        n_M = checked_n(n)
+        return np.full(n_M.shape, nan) if self.region is None else self.region.curve(n_M)
+
+    def band(self, n: ArrayLike, *, new_run: bool = False) -> tuple[Array, Array]:
+        """(M,) low and high loss at n (M,): of the mean curve, or with new_run of one more run there."""
+        n_M = checked_n(n)
+        if self.region is None:
+            return np.full(n_M.shape, nan), np.full(n_M.shape, nan)
+        return self.region.loss(n_M, noise_per_run=float(new_run))
+
+    def predict(self, n: float, *, new_run: bool = False) -> Prediction:
+        """The loss at one size n, with the interval of `band`."""
+        low, high = self.band(n, new_run=new_run)
+        return Prediction(float(n), float(self.curve(n)[0]), float(low[0]), float(high[0]))
+
+    def sentence(self) -> str:
+        """The law for people, or why there is none and what would make one."""
+        if self.reasons:
+            reason = self.reasons[0]
+            why = reason.detail[0].lower() + reason.detail[1:]
+            runs = f"{'this' if self.n_points == 1 else 'these'} {wording.counted(self.n_points, 'run')}"
+            return f"No exponent can be claimed from {runs}: {why} {reason.cure}"
+        alpha, low, high = wording.with_range(self.alpha.value, self.alpha.low, self.alpha.high)
+        return (
+            f"Validation loss falls as L(N) = {self.a.value:.3g}·N^-{alpha} + {self.c.value:.3g} nats a token; "
+            f"alpha {alpha}, {wording.percent(self.confidence)} interval {low} to {high} ({self._size_of_study()})."
+        )
+
+    def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
+        """Everything but the arrays, ready for JSON, with a prediction for each size in predict_at. A number that does
+        not exist or has no bound is null."""
+        predictions = [self.predict(n) for n in np.atleast_1d(np.asarray(predict_at, dtype=np.float64)).tolist()]
+        return _json_ready(
+            {
+                "form": "a*N^-alpha + c",
+                "sentence": self.sentence(),
+                "verdict": self.verdict,
+                "reasons": [asdict(reason) for reason in self.reasons],
+                "alpha": asdict(self.alpha),
+                "a": asdict(self.a),
+                "c": asdict(self.c),
+                "confidence": self.confidence,
+                "predictions": [asdict(prediction) for prediction in predictions],
+                "jackknife": [asdict(left_out) for left_out in self.jackknife],
+                "leave_largest_out": asdict(self.leave_largest_out) if self.leave_largest_out else None,
+                "rss": self.rss,
+                "noise": asdict(self.noise),
+                "n_points": self.n_points,
+                "n_sizes": self.n_sizes,
+                "method": self.method,
+                "caveats": list(CAVEATS),
+            }
+        )
+
+    def _size_of_study(self) -> str:
+        fewest, most = int(self.sizes.seeds.min()), int(self.sizes.seeds.max())
+        seeds = wording.counted(most, "seed") if fewest == most else f"{fewest} to {most} seeds"
+        return f"{wording.counted(self.n_sizes, 'size')}, {seeds} each"
+
+
+def fit_power_law(n: ArrayLike, loss: ArrayLike, *, confidence: float = 0.95) -> PowerLawFit:
+    """Fit L(N) = a·N^-alpha + c to runs of several sizes, and say whether they identify it.
+
+    n: (rows,) model sizes, in any unit. loss: (rows,) their final losses in nats a token. Rows that repeat an n are
+    seeds of one size; with enough of them the noise is theirs alone (`region.estimate_noise`). confidence: of the
+    intervals and of the verdict's tests.
+
+    Raises DataError, with the row, for an n or a loss that is no positive number; UsageError for a confidence that is
+    not between 0 and 1. Data that identify no law raise nothing: the fit says so.
+    """
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
+    sizes = sizes_of(n, loss)
+    if sizes.n_sizes < N_PARAMETERS:
+        return _no_fit(sizes, confidence)
+    region = find_region(sizes, confidence)
+    alpha, a, c = _alpha(region), _a(region), _c(region)
+    rss, left_out = float(region.best.rss[0]), jackknife(region, confidence)
+    return PowerLawFit(
+        alpha=alpha,
+        a=a,
+        c=c,
+        confidence=confidence,
+        reasons=judge(Evidence(sizes, confidence, rss, alpha, c, left_out)),
+        rss=rss,
+        noise=region.noise,
+        sizes=sizes,
+        profile=Profile(region.grid.alphas, region.grid.rss, region.threshold),
+        jackknife=left_out,
+        leave_largest_out=leave_largest_out(sizes, confidence),
+        region=region,
+    )
+
+
+def _no_fit(sizes: Sizes, confidence: float) -> PowerLawFit:
+    nothing, empty = Interval(nan, nan, nan), np.empty(0)
+    return PowerLawFit(
+        alpha=nothing,
+        a=nothing,
+        c=nothing,
+        confidence=confidence,
+        reasons=judge(Evidence(sizes, confidence, nan, nothing, nothing, ())),
+        rss=nan,
+        noise=Noise(sizes.seed_variance, sizes.seeds_dof, "seeds"),
+        sizes=sizes,
+        profile=Profile(empty, empty, nan),
+        jackknife=(),
+        leave_largest_out=None,
+        region=None,
+    )
+
+
+def _alpha(region: Region) -> Interval:
+    low = 0.0 if region.low <= ALPHA_GRID[0] else region.low
+    high = inf if region.high >= ALPHA_GRID[-1] else region.high
+    return Interval(region.alpha if region.falls else nan, low, high)
+
+
+def _a(region: Region) -> Interval:
+    return _around(float(region.best.a[0]) * region.sizes.unit**region.alpha, region.a())
+
+
+def _c(region: Region) -> Interval:
+    return _around(float(region.best.c[0]), region.c())
+
+
+def _around(value: float, ends: tuple[float, float]) -> Interval:
+    # An exact fit's interval is as wide as the value's last digits, and may fall to one side of it.
+    return Interval(value, min(ends[0], value), max(ends[1], value))
+
+
+def _json_ready(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _json_ready(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json_ready(item) for item in value]
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    return value

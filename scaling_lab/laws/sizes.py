@@ -1,0 +1,127 @@
+"""Rows of a study in, one row a size out: what every fit of loss against size starts from.
+
+Rows that repeat an n are seeds of one size. They are averaged, and how they scatter around their mean is kept, because
+it is the only measure of noise that no curve has had a say in.
+
+Shapes: S sizes.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scaling_lab.errors import DataError
+
+Array = NDArray[np.float64]
+
+# Two n closer than this, relatively, are one size: 0.8 million counted in two ways, not two models.
+SAME_SIZE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """The sizes of a study in rising order, each with its mean loss.
+
+    n: (S,) model sizes, in any unit. loss: (S,) mean loss over the seeds of each size. seeds: (S,) how many runs that
+    mean is of. scatter: (S,) sum over those runs of ((loss − mean) / mean)².
+    """
+
+    n: Array
+    loss: Array
+    seeds: Array
+    scatter: Array
+
+    @property
+    def n_sizes(self) -> int:
+        return len(self.n)
+
+    @property
+    def n_points(self) -> int:
+        return int(self.seeds.sum())
+
+    @property
+    def seeds_dof(self) -> int:
+        """Degrees of freedom of the seeds' scatter: runs − sizes, which for K seeds of each size is sizes·(K − 1)."""
+        return self.n_points - self.n_sizes
+
+    @property
+    def seed_variance(self) -> float:
+        """Pooled relative variance of one run about its size's mean; NaN when no size has a second seed."""
+        return float(self.scatter.sum() / self.seeds_dof) if self.seeds_dof else float("nan")
+
+    @property
+    def step(self) -> float:
+        """The factor from one size to the next, as if they were evenly spaced on a log axis; 4 for a lone size."""
+        return float((self.n[-1] / self.n[0]) ** (1 / (self.n_sizes - 1))) if self.n_sizes > 1 else 4.0
+
+    @cached_property
+    def unit(self) -> float:
+        """The geometric mean of n. Measured in it, no power of a size is very large or very small."""
+        return float(np.exp(np.log(self.n).mean()))
+
+    @cached_property
+    def log_x(self) -> Array:
+        """(S,) ln(n / unit)."""
+        return np.log(self.n / self.unit)
+
+    @cached_property
+    def weights(self) -> Array:
+        """(S,) of relative least squares on means: a mean of K runs counts K times."""
+        return self.seeds / self.loss**2
+
+    @cached_property
+    def weight_sum(self) -> float:
+        return float(self.weights.sum())
+
+    @cached_property
+    def level(self) -> float:
+        """The best constant: weighted mean of the losses, in nats a token."""
+        return float(self.weights @ self.loss) / self.weight_sum
+
+    @cached_property
+    def rows(self) -> list[tuple[float, float, float]]:
+        """(log_x, weight, loss) of each size, as plain floats."""
+        return list(zip(self.log_x.tolist(), self.weights.tolist(), self.loss.tolist(), strict=True))
+
+    def without(self, index: int) -> "Sizes":
+        """All sizes but one."""
+        keep = np.arange(self.n_sizes) != index
+        return Sizes(self.n[keep], self.loss[keep], self.seeds[keep], self.scatter[keep])
+
+
+def sizes_of(n: ArrayLike, loss: ArrayLike) -> Sizes:
+    """Group rows by n. n and loss: (rows,), positive and finite. Raises DataError that names the first bad row."""
+    n_rows, loss_rows = (np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (n, loss))
+    _check(n_rows, loss_rows)
+    # Sorted by loss too: a mean of seeds must not depend on the order they came in, even in its last bit.
+    order = np.lexsort((loss_rows, n_rows))
+    n_rows, loss_rows = n_rows[order], loss_rows[order]
+    is_first = np.diff(n_rows, prepend=-1.0) > SAME_SIZE * n_rows
+    size_of_row = np.cumsum(is_first) - 1
+    seeds = np.bincount(size_of_row).astype(np.float64)
+    mean = np.bincount(size_of_row, loss_rows) / seeds
+    scatter = np.bincount(size_of_row, (loss_rows / mean[size_of_row] - 1) ** 2)
+    return Sizes(n_rows[is_first], mean, seeds, scatter.astype(np.float64))
+
+
+def checked_n(n: ArrayLike) -> Array:
+    """(M,) places to read a curve at. Raises DataError for one that is not a positive number."""
+    n_M = np.atleast_1d(np.asarray(n, dtype=np.float64))
+    bad = np.flatnonzero(~(np.isfinite(n_M) & (n_M > 0)))
+    if bad.size:
+        raise DataError(f"n is {n_M.flat[bad[0]]}, not a positive number; give a model's number of parameters")
+    return n_M
+
+
+def _check(n_rows: Array, loss_rows: Array) -> None:
+    if n_rows.ndim != 1 or n_rows.shape != loss_rows.shape:
+        raise DataError(f"n has shape {n_rows.shape}, loss {loss_rows.shape}; give one size and one loss for each run")
+    for name, rows, cure in (
+        ("n", n_rows, "give the model's number of parameters"),
+        ("loss", loss_rows, "leave a diverged run out, or read its loss again"),
+    ):
+        bad = np.flatnonzero(~(np.isfinite(rows) & (rows > 0)))
+        if bad.size:
+            raise DataError(f"row {bad[0]} (the first is 0): {name} is {rows[bad[0]]}, not a positive number; {cure}")

@@ -1,0 +1,160 @@
+"""Whether a few losses identify a law at all, and if not, why, and which run would change that.
+
+A power law can be drawn through any few points; most ladders do not determine its exponent. Each check below has a
+name, says what failed with its numbers, and names the run that would cure it. One failed check, and no exponent is
+claimed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import fdtrc, stdtrit
+
+from scaling_lab.laws import wording
+from scaling_lab.laws.leave_out import LeftOut
+from scaling_lab.laws.projection import ALPHA_GRID
+from scaling_lab.laws.region import N_PARAMETERS, ROUNDING, Interval
+from scaling_lab.laws.sizes import Sizes
+
+FEWEST_SIZES = 4
+USUAL_SIZES = 5
+
+# c below this share of the smallest loss is 0 but for rounding.
+NEGLIGIBLE = 1e-9
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why no exponent is claimed. name: of the check. detail: what failed. cure: which run would mend it."""
+
+    name: str
+    detail: str
+    cure: str
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict is given on. Intervals are NaN throughout when there are too few sizes for a fit.
+
+    confidence: of the intervals and of the tests. rss: of the sizes' means about the curve.
+    """
+
+    sizes: Sizes
+    confidence: float
+    rss: float
+    alpha: Interval
+    c: Interval
+    jackknife: tuple[LeftOut, ...]
+
+
+def judge(evidence: Evidence) -> tuple[Reason, ...]:
+    """Every reason not to claim an exponent, the weightiest first; none when the law is identified."""
+    checks: tuple[Callable[[Evidence], Reason | None], ...] = (
+        _few_sizes,
+        _not_monotone,
+        _lack_of_fit,
+        _alpha_unbounded,
+        _c_reaches_zero,
+        _jackknife,
+    )
+    return tuple(reason for check in checks if (reason := check(evidence)))
+
+
+def _few_sizes(evidence: Evidence) -> Reason | None:
+    sizes = evidence.sizes
+    if sizes.n_sizes >= FEWEST_SIZES:
+        return None
+    detail = (
+        f"Three parameters take at least {FEWEST_SIZES} sizes, so that one is left to contradict them, and here "
+        f"{'is' if sizes.n_sizes == 1 else 'are'} {sizes.n_sizes or 'none'}."
+    )
+    if sizes.n_sizes == 0:
+        return Reason("few-sizes", detail, f"Train {USUAL_SIZES} sizes, each about four times the one before.")
+    missing = [wording.size(sizes.n[0] / sizes.step**k) for k in range(1, USUAL_SIZES - sizes.n_sizes + 1)]
+    cure = f"Train {wording.counted(len(missing), 'more size')}, the cheapest being near N = {wording.listed(missing)}."
+    return Reason("few-sizes", detail, cure)
+
+
+def _not_monotone(evidence: Evidence) -> Reason | None:
+    """With one seed a size any rise counts; with more, one that a one-sided t-test tells from the seeds' noise."""
+    sizes = evidence.sizes
+    rise = np.diff(sizes.loss) / sizes.loss[:-1]
+    noise = np.zeros_like(rise)
+    if sizes.seeds_dof:
+        standard_error = np.sqrt(sizes.seed_variance * (1 / sizes.seeds[:-1] + 1 / sizes.seeds[1:]))
+        noise = standard_error * stdtrit(sizes.seeds_dof, evidence.confidence)
+    at = int(np.argmax(rise - noise)) if rise.size else 0
+    if not rise.size or rise[at] <= noise[at]:
+        return None
+    small, large = wording.size(sizes.n[at]), wording.size(sizes.n[at + 1])
+    beyond = f", beyond the {wording.percent(noise[at])} that seeds explain" if sizes.seeds_dof else ""
+    detail = f"The loss rises by {wording.percent(rise[at])} from N = {small} to N = {large}{beyond}."
+    cure = f"Train N = {large} again with two more seeds, and tune its learning rate if it is still no better."
+    return Reason("not-monotone", detail, cure)
+
+
+def _lack_of_fit(evidence: Evidence) -> Reason | None:
+    """F test of the means' residuals against the seeds' scatter, F(sizes − 3, runs − sizes)."""
+    sizes, spare = evidence.sizes, evidence.sizes.n_sizes - N_PARAMETERS
+    if spare < 1 or not sizes.seeds_dof or evidence.rss <= sizes.n_points * ROUNDING**2:
+        return None
+    ratio = evidence.rss / spare / sizes.seed_variance if sizes.seed_variance > 0 else np.inf
+    chance = float(fdtrc(spare, sizes.seeds_dof, ratio)) if np.isfinite(ratio) else 0.0
+    if chance >= 1 - evidence.confidence:
+        return None
+    detail = (
+        f"The curve misses the mean losses by {np.sqrt(ratio):.1f} times what seeds explain (p = {chance:.2g}): "
+        "the sizes do not lie on one power law."
+    )
+    cure = (
+        "Tune the learning rate of each size and train the sizes again, for one rate for all bends the curve; "
+        f"or leave out the smallest, N = {wording.size(sizes.n[0])}, and add a larger."
+    )
+    return Reason("lack-of-fit", detail, cure)
+
+
+def _alpha_unbounded(evidence: Evidence) -> Reason | None:
+    alpha = evidence.alpha
+    open_ends = []
+    if alpha.low == 0:
+        open_ends.append(f"below (it reaches {ALPHA_GRID[0]:g}, where the law is a straight line in ln N)")
+    if np.isinf(alpha.high):
+        open_ends.append(f"above (it reaches {ALPHA_GRID[-1]:g}, where the law is a step)")
+    if not open_ends:
+        return None
+    detail = f"The {wording.percent(evidence.confidence)} interval of alpha has no end {' and none '.join(open_ends)}."
+    smaller = wording.size(evidence.sizes.n[0] / evidence.sizes.step)
+    cure = f"Train one smaller size near N = {smaller}, the cheapest run that narrows alpha."
+    return Reason("alpha-unbounded", detail, cure)
+
+
+def _c_reaches_zero(evidence: Evidence) -> Reason | None:
+    sizes, c = evidence.sizes, evidence.c
+    if not sizes.n_sizes or not c.low <= NEGLIGIBLE * sizes.loss.min():
+        return None
+    detail = (
+        f"The {wording.percent(evidence.confidence)} interval of c reaches 0 (fitted {c.value:.3g}): "
+        "a floor of the loss is not told from none, and alpha depends on it."
+    )
+    cure = f"Train one larger size near N = {wording.size(sizes.n[-1] * sizes.step)}, where the floor shows."
+    return Reason("c-reaches-zero", detail, cure)
+
+
+def _jackknife(evidence: Evidence) -> Reason | None:
+    """Some sizes, left to themselves, rule out the alpha of all.
+
+    Not merely a large move of alpha: in five sizes each end carries the exponent, so that leaving it out moves alpha by
+    more than the standard error even when the law holds exactly.
+    """
+    against = [left_out for left_out in evidence.jackknife if left_out.contradicts]
+    if not against:
+        return None
+    worst = max(against, key=lambda left: abs(left.alpha - evidence.alpha.value) if left.alpha > 0 else np.inf)
+    n = wording.size(worst.n)
+    if worst.alpha > 0:
+        without = f"the others give alpha {worst.alpha:.3f} and rule out {evidence.alpha.value:.3f}, that of all sizes"
+    else:
+        without = "the losses of the others do not fall"
+    detail = f"Without N = {n} {without}: that one size carries the exponent."
+    return Reason("jackknife", detail, f"Train N = {n} again with two more seeds.")
