@@ -17,6 +17,8 @@ from scaling_lab.version import __version__
 
 COMMANDS = {
     "train": "Train one size of the ladder, or go on with an interrupted run.",
+    "study": "Train every size of a ladder, fit the law, write the report.",
+    "report": "Draw the report of a study from its runs' journals.",
     "config": "Show, check and explain configurations.",
 }
 
@@ -28,7 +30,7 @@ class _ImportedOnUse(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if listed is None or listed.name not in COMMANDS:
             return name, listed, rest
-        command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name}").app)
+        command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name.replace('-', '_')}").app)
         command.name = listed.name
         return listed.name, command, rest
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from scaling_lab.tracking import metrics
 
 if TYPE_CHECKING:
+    from scaling_lab.studies.run import RunStatus
     from scaling_lab.training.plan import RunPlan
 
 PLAIN_LINE_SECONDS = 10.0
@@ -20,7 +21,7 @@ class RunProgress:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._live = _live_display() if sys.stderr.isatty() else None
+        self._live: Any = _live_display() if sys.stderr.isatty() else None
         self._task: Any = None
         self._val_loss: float | None = None
         self._begin = self._last_line = time.monotonic()
@@ -67,6 +68,53 @@ class RunProgress:
         return f"{duration(seconds_a_step * (n_steps - step))} left"
 
 
+class StudyProgress:
+    """Watches a study: a table that lives on a terminal, a line for each run that goes on in a pipe."""
+
+    def __init__(self) -> None:
+        self._live: Any = _live_table() if sys.stderr.isatty() else None
+        self._last_line = 0.0
+        self._ended: set[str] = set()
+
+    def __enter__(self) -> "StudyProgress":
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def watch(self, statuses: "list[RunStatus]") -> None:
+        """Show how far every run is."""
+        if self._live:
+            self._live.update(_study_table(statuses))
+            return
+        due = time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS
+        for status in statuses:
+            ended = status.state not in ("waiting", "running") and status.name not in self._ended
+            if (ended and status.row) or (due and status.state == "running"):
+                print(f"{status.name}: {_study_text(status)}", file=sys.stderr, flush=True)
+            if ended:
+                self._ended.add(status.name)
+        if due:
+            self._last_line = time.monotonic()
+
+
+def _study_text(status: "RunStatus") -> str:
+    if metrics.TRAIN_STEP not in status.row:
+        return (
+            "starting" if status.state == "running" else f"{status.state}{f': {status.reason}' * bool(status.reason)}"
+        )
+    row, n_steps = status.row, status.n_steps or 0
+    text = f"step {row[metrics.TRAIN_STEP]:,}/{n_steps:,}, loss {row.get(metrics.TRAIN_LOSS, float('nan')):.4f}"
+    if metrics.VAL_LOSS in row:
+        text += f", val {row[metrics.VAL_LOSS]:.4f}"
+    if status.state == "running":
+        return f"{text}, {row.get(metrics.TOKENS_PER_SECOND, float('nan')):,.0f} tokens/s"
+    return f"{text}, {status.state}"
+
+
 def duration(seconds: float) -> str:
     """A span of time for people: 42 s, 3 min 05 s, 2 h 10 min, 3 days."""
     if seconds < 60:
@@ -76,6 +124,27 @@ def duration(seconds: float) -> str:
     if seconds < 48 * 3600:
         return f"{seconds // 3600:.0f} h {seconds % 3600 // 60:02.0f} min"
     return f"{seconds / 86400:,.0f} days"
+
+
+def _study_table(statuses: "list[RunStatus]") -> Any:
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("run", "", ""):
+        table.add_column(heading)
+    for status in statuses:
+        done = status.n_steps if status.state == "complete" else status.row.get(metrics.TRAIN_STEP, 0)
+        bar = ProgressBar(total=status.n_steps or 1, completed=done or (status.state == "complete"), width=24)
+        table.add_row(status.name, bar, _study_text(status))
+    return table
+
+
+def _live_table() -> Any:
+    from rich.console import Console
+    from rich.live import Live
+
+    return Live(console=Console(stderr=True), refresh_per_second=4)
 
 
 def _live_display() -> Any:

@@ -10,7 +10,7 @@ here, and are read by `scaling_lab.config` as it reads YAML, so that a mistake g
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -22,6 +22,7 @@ from scaling_lab.config import LADDERS, SIZES, Override, ResolvedConfig, resolve
 from scaling_lab.config.fields import FIELDS
 
 P = ParamSpec("P")
+_Key = tuple[str, str, str]
 
 # Option, metavar, and the key it stands for.
 _KEYS = (
@@ -51,20 +52,23 @@ class RunOptions:
     config_file: Path | None
     overrides: tuple[Override, ...]
 
-    def resolve(self) -> ResolvedConfig:
-        """The run's configuration from all sources. Raises ConfigError."""
-        return resolve_config(self.config_file, overrides=self.overrides)
+    def resolve(self, *more: Override) -> ResolvedConfig:
+        """The run's configuration from all sources, `more` before all of them. Raises ConfigError."""
+        return resolve_config(self.config_file, overrides=(*self.overrides, *more))
 
 
-def takes_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
+def takes_run_options(
+    command: Callable[Concatenate[RunOptions, P], None], without: Container[str] = ()
+) -> Callable[..., None]:
     """Gives a command, whose first parameter is a RunOptions, the options of a run; its own follow them in the help."""
+    keys = tuple(entry for entry in _KEYS if entry[0] not in without)
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-    parameters = [*_parameters(), *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)]
+    parameters = [*_parameters(keys), *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)]
 
     @wraps(command)
     def with_run_options(**given: Any) -> None:
         rest = {parameter.name: given.pop(parameter.name) for parameter in own}
-        command(_gather(given), **rest)  # pyright: ignore[reportCallIssue] - P is not known here
+        command(_gather(keys, given), **rest)  # pyright: ignore[reportCallIssue] - P is not known here
 
     # Typer reads the signature and the annotations of the function it is given.
     with_run_options.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportAttributeAccessIssue]
@@ -72,7 +76,12 @@ def takes_run_options(command: Callable[Concatenate[RunOptions, P], None]) -> Ca
     return with_run_options
 
 
-def _parameters() -> list[inspect.Parameter]:
+def takes_study_options(command: Callable[Concatenate[RunOptions, P], None]) -> Callable[..., None]:
+    """The same for a command about many runs: all options but those that tell its runs apart."""
+    return takes_run_options(command, without=("--size", "--seed", "--name"))
+
+
+def _parameters(keys: Sequence[_Key]) -> list[inspect.Parameter]:
     """One keyword parameter for each option, as Typer wants them."""
     config = typer.Option("--config", "-c", metavar="FILE", help="YAML file of a run; options go before what it says.")
     option = typer.Option(
@@ -80,7 +89,7 @@ def _parameters() -> list[inspect.Parameter]:
     )
     return [
         _parameter("config", Path | None, config, None),
-        *(_parameter(_name(flag), str | None, _keyed(flag, metavar, key), None) for flag, metavar, key in _KEYS),
+        *(_parameter(_name(flag), str | None, _keyed(flag, metavar, key), None) for flag, metavar, key in keys),
         _parameter("option", list[str], option, []),
     ]
 
@@ -96,10 +105,10 @@ def _keyed(flag: str, metavar: str, key: str) -> Any:
     return typer.Option(*names, metavar=metavar, help=FIELDS[key].description, show_default=False)
 
 
-def _gather(given: dict[str, Any]) -> RunOptions:
+def _gather(keys: Sequence[_Key], given: dict[str, Any]) -> RunOptions:
     named = [
         Override(key, given[_name(flag)], f"command line {flag}")
-        for flag, _, key in _KEYS
+        for flag, _, key in keys
         if given[_name(flag)] is not None
     ]
     # Last, so that `-o` wins over the option of the same key: it was the more deliberate to type.

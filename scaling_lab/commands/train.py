@@ -37,10 +37,10 @@ def train(
 
 def _train(config: "RunConfig", as_json: bool) -> None:
     from scaling_lab.commands.progress import RunProgress
-    from scaling_lab.training.loop import open_configured_dataset
+    from scaling_lab.data.dataset import open_configured
     from scaling_lab.training.loop import train as train_run
 
-    dataset = open_configured_dataset(config)
+    dataset = open_configured(config.data)
     for warning in dataset.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     with RunProgress(config.run_name) as progress:
@@ -55,19 +55,14 @@ def _train(config: "RunConfig", as_json: bool) -> None:
         + (f", {bits:.3f} bits a character" if bits is not None else "")
         + f"; results in {record.path}"
     )
-    _exit_without_waiting_for_a_hung_tracker()
-
-
-def _exit_without_waiting_for_a_hung_tracker() -> None:
-    """wandb's own exit hook would wait for a call that may never return."""
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:
+    from scaling_lab.data.dataset import open_configured
     from scaling_lab.training.device import choose_machine
-    from scaling_lab.training.loop import open_configured_dataset
     from scaling_lab.training.plan import plan_run
 
-    dataset = open_configured_dataset(config)
+    dataset = open_configured(config.data)
     plan = plan_run(config, dataset)
     machine = choose_machine(config.machine)
     seconds = plan.estimated_seconds(machine.peak_flops_per_second)

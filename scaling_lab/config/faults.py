@@ -1,13 +1,13 @@
 """What is wrong with a configuration, in words: `place: field: problem; fix`, one line each."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
 from scaling_lab.config.fields import FIELDS, SECTIONS, nearest, shown, wanted
-from scaling_lab.config.settings import Setting
+from scaling_lab.config.settings import Rank, Setting
 
 # pydantic's kinds of error, in our words. The value goes before, what the field takes comes after.
 _PROBLEMS = {
@@ -47,6 +47,32 @@ def from_pydantic(error: ValidationError, winners: Mapping[str, Setting], *, onl
         elif detail["type"] != "missing" or not only_bounds:
             lines.append(_out_of_bounds(detail, winners))
     return lines
+
+
+def idle_epochs(winners: Mapping[str, Setting], values: Mapping[str, object]) -> list[str]:
+    """A line where epochs were asked for, but a weaker source gives tokens, which would silently go before them."""
+    epochs, tokens = winners.get("recipe.epochs"), winners.get("recipe.tokens")
+    if epochs is None or tokens is None or values.get("recipe.tokens") is None or epochs.rank <= tokens.rank:
+        return []
+    why = f"has no effect while recipe.tokens is given ({tokens.place})"
+    return [f"{epochs.place}: recipe.epochs: {why}; add -o recipe.tokens=null, or give tokens instead"]
+
+
+def idle_choices(settings: Sequence[Setting], winners: Mapping[str, Setting]) -> list[str]:
+    """A line where another size or ladder was asked for than a file's whose whole model would stay as it is.
+
+    So it is with a run's own config.yaml: `--size large` on that of tiny would train tiny under the name of large.
+    """
+    model = [winner for key, winner in winners.items() if key.startswith("model.")]
+    if not model or any(winner.rank is not Rank.FILE for winner in model):
+        return []
+    in_file = [setting for setting in settings if setting.rank is Rank.FILE and setting.key in ("size", "ladder")]
+    return [
+        f"{winners[stated.key].place}: {stated.key}: has no effect, since {stated.place} says {shown(stated.value)} "
+        "and gives the whole model; take `model:` out of the file, or leave this out"
+        for stated in in_file
+        if winners[stated.key].value != stated.value
+    ]
 
 
 def _out_of_bounds(detail: Any, winners: Mapping[str, Setting]) -> str:

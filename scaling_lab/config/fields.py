@@ -99,7 +99,7 @@ def fit_text(key: str, text: str) -> object:
 def wanted(key: str) -> str:
     """What the field at `key` takes, in words that end a message: "a whole number from 8 to 65,536"."""
     kind, nullable = _kind(key)
-    words = {
+    words = {  # the schema's only text is a name, its only list the tags
         int: "a whole number" + _bounds(key),
         float: "a number" + _bounds(key),
         Path: "a folder",
@@ -182,7 +182,7 @@ def _fit_path(text: str) -> Path:
     if not text.strip():
         raise Unfit("is empty")
     try:
-        return Path(text).expanduser()
+        return Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError:
         raise Unfit(f"{shown(text)} names the home of an unknown user") from None
 

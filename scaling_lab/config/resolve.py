@@ -63,9 +63,8 @@ def resolve_config(
     Raises:
         ConfigError: anything is wrong; one line for each fault, with its place, field, problem and fix.
     """
-    arguments = [
-        Override(key, value, f"argument {key}") for key, value in (("size", size), ("ladder", ladder)) if value
-    ]
+    named = {"size": size, "ladder": ladder}
+    arguments = [Override(key, value, f"argument {key}") for key, value in named.items() if value is not None]
     settings = [
         *(from_file(Path(path)) if path is not None else ()),
         *from_environment(os.environ if environ is None else environ),
@@ -78,7 +77,7 @@ def resolve_config(
         lines.append(f"{path or 'command line'}: size: is missing; give --size with one of {', '.join(SIZES)}")
     values, unfit = _fit_all(winners)
     lines += unfit
-    lines += _idle_epochs(winners, values)
+    lines += [*faults.idle_epochs(winners, values), *faults.idle_choices(settings, winners)]
     config = _validated(values, winners, lines)
     return ResolvedConfig(config, {key: winners[key].place if key in winners else "default" for key in FIELDS})
 
@@ -114,15 +113,6 @@ def _fit_all(winners: Mapping[str, Setting]) -> tuple[dict[str, object], list[st
         except Unfit as problem:
             lines.append(faults.misfit(setting, str(problem)))
     return values, lines
-
-
-def _idle_epochs(winners: Mapping[str, Setting], values: Mapping[str, object]) -> list[str]:
-    """A fault where epochs were asked for, but a weaker source gives tokens, which would silently go before them."""
-    epochs, tokens = winners.get("recipe.epochs"), winners.get("recipe.tokens")
-    if epochs is None or tokens is None or values.get("recipe.tokens") is None or epochs.rank <= tokens.rank:
-        return []
-    why = f"has no effect while recipe.tokens is given ({tokens.place})"
-    return [f"{epochs.place}: recipe.epochs: {why}; add -o recipe.tokens=null, or give tokens instead"]
 
 
 def _validated(values: Mapping[str, object], winners: Mapping[str, Setting], lines: list[str]) -> RunConfig:

@@ -2,8 +2,8 @@
 
 A training batch is a function of (seed, epoch, step) alone: every size of a ladder reads the same tokens in the same
 order, and to resume takes one integer. An epoch is one shuffled pass over all documents, laid end to end; step s takes
-the tokens [s·B, (s+1)·B) of that endless line. Where a document, a stretch of `sequence_length` or a batch ends, a piece
-ends; attention stays inside a piece. Pieces are grouped whole into micro-batches, so their size changes no loss.
+the tokens [s·B, (s+1)·B) of that endless line. Where a document, a stretch of `sequence_length` or a batch ends, a
+piece ends; attention stays inside a piece. Pieces are grouped whole into micro-batches, so their size changes no loss.
 """
 
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ class Batch:
 
     Attributes:
         tokens_M: int64 ids.
-        targets_M: int64 ids to predict: the token that follows in the same document, or `IGNORED_TARGET` after its last.
+        targets_M: int64 ids to predict: the next token of the same document, or `IGNORED_TARGET` after its last.
         lengths: tokens in each piece; their sum is M.
     """
 
@@ -42,9 +42,7 @@ class Batch:
         if device.type == "cpu":
             return self
         tokens_M, targets_M = self.tokens_M.pin_memory(), self.targets_M.pin_memory()
-        return Batch(
-            tokens_M.to(device, non_blocking=True), targets_M.to(device, non_blocking=True), self.lengths
-        )
+        return Batch(tokens_M.to(device, non_blocking=True), targets_M.to(device, non_blocking=True), self.lengths)
 
     def micro_batches(self, micro_batch_tokens: int) -> Iterator["Batch"]:
         """Whole pieces in order, at most `micro_batch_tokens` at a time (one piece at least)."""

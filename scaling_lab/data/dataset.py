@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scaling_lab.config.schema import DataConfig
 from scaling_lab.data.manifest import Ids, Manifest
 from scaling_lab.data.meta import read_meta, tokenizer_of
 from scaling_lab.data.packing import offsets_file, packed_folder, tokens_file
@@ -125,6 +126,11 @@ def open_dataset(
         licence=meta.licence if meta else None,
         warnings=tuple(manifest.warnings),
     )
+
+
+def open_configured(data: DataConfig) -> Dataset:
+    """The dataset that a run's configuration names. Raises `DataError` as `open_dataset` does."""
+    return open_dataset(data.dir, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)
 
 
 def _open_split(folder: Path, name: str, manifest: Manifest) -> PackedSplit:

@@ -4,6 +4,7 @@ Reached by `scaling-lab report --results-dir outputs`. A run that can't be read 
 reason, and the rest goes on.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ import numpy as np
 from scaling_lab.errors import CheckpointError, UsageError
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, Row, read_journal
-from scaling_lab.tracking.results import RESULTS_NAME, RunState, read_results
+from scaling_lab.tracking.results import RESULTS_NAME, STUDY_RESULTS_NAME, RunState, read_results
 
 Columns = dict[str, np.ndarray]
 
@@ -61,7 +62,7 @@ class RunRecord:
 
     @property
     def study_key(self) -> tuple[Any, ...]:
-        """What runs must share to share a curve: ladder, recipe, data and precision; all of the identity but size and seed."""
+        """What runs must share to share a curve: all of the identity but size, its architecture, and seed."""
         identity = self.results["identity"]
         return tuple(
             sorted(
@@ -103,7 +104,9 @@ def read_run(path: Path) -> RunRecord:
 
 
 def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
-    """Every run in `folder` and its subfolders, by name; what can't be read is listed with the reason.
+    """The runs that a study's folder names, or else every run in `folder` and its subfolders; in order of name.
+
+    What can't be read is listed with the reason.
 
     Raises:
         UsageError: if the folder doesn't exist or holds no run at all.
@@ -111,14 +114,26 @@ def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder; give one that holds runs, such as outputs/scaling_study")
     records, left_out = [], []
-    for results_path in sorted(folder.rglob(RESULTS_NAME)):
+    for run_dir in _run_folders(folder):
         try:
-            records.append(read_run(results_path.parent))
+            records.append(read_run(run_dir))
         except CheckpointError as error:
-            left_out.append(LeftOut(results_path.parent.name, str(error)))
+            left_out.append(LeftOut(run_dir.name, str(error)))
     if not records and not left_out:
         raise UsageError(f"{folder}: holds no run ({RESULTS_NAME}); train some with `scaling-lab study`")
     return records, left_out
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    study = folder / STUDY_RESULTS_NAME
+    if not study.exists():
+        return sorted(path.parent for path in folder.rglob(RESULTS_NAME))
+    try:
+        return [folder / name for name in json.loads(study.read_bytes())["folders"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"{study}: names no runs ({type(error).__name__}: {error}); run `scaling-lab study` again"
+        ) from None
 
 
 def _columns(rows: Sequence[Row], names: Sequence[str], required: str) -> Columns:

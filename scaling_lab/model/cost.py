@@ -1,6 +1,7 @@
 """What a model costs before it exists: parameters, FLOPs and bytes, in plain arithmetic and without torch.
 
-Reached by `scaling-lab train --size xl --dry-run`. Three counts of N are always kept, because laws differ by which is used:
+Reached by `scaling-lab train --size xl --dry-run`. Three counts of N are always kept, since laws
+differ by which is used:
 
 - non_embedding: all blocks and norms, without the token embedding (Kaplan et al., 2001.08361, section 2.1)
 - total: everything that is stored; the embedding is tied to the output head, so it counts once
@@ -54,7 +55,7 @@ def flops_per_token(model: ModelConfig, vocab_size: int, attended_length: float)
 
 
 def flops_of_pieces(model: ModelConfig, vocab_size: int, lengths: Iterable[int]) -> float:
-    """Training FLOPs of a batch of pieces of the given lengths (tokens): each token attends within its own piece only."""
+    """Training FLOPs of a batch of pieces of the given lengths (tokens): a token attends within its own piece."""
     return sum(length * flops_per_token(model, vocab_size, length) for length in lengths)
 
 

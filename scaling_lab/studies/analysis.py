@@ -87,7 +87,7 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
 
 
 def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
-    """What scaling_study_results.json holds: every number of the report, to the digit, and nothing that JSON can't say."""
+    """What scaling_study_results.json holds: every number of the report, to the digit."""
     first = analysis.runs[0].results if analysis.runs else {}
     return {
         "schema_version": SCHEMA_VERSION,

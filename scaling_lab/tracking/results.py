@@ -18,6 +18,8 @@ CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
 RESULTS_NAME = "training_results.json"
 BEST_MODEL_NAME = "best_model.pt"
+# Of a study, in a folder of its own; names the folders of its runs.
+STUDY_RESULTS_NAME = "scaling_study_results.json"
 
 RunState = Literal["running", "complete", "stopped", "diverged", "failed"]
 

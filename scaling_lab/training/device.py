@@ -59,7 +59,8 @@ def choose_machine(config: MachineConfig) -> Machine:
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(
-            "machine.device: cuda was asked for and torch finds no GPU; install a CUDA build of torch, or give --device cpu"
+            "machine.device: cuda was asked for and torch finds no GPU; "
+            "install a CUDA build of torch, or give --device cpu"
         )
     use_gpu = config.device != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if use_gpu else "cpu")
@@ -84,7 +85,7 @@ def measure_peak(device: torch.device, precision: Precision) -> float:
     seconds = []
     for _ in range(6):
         begin = time.perf_counter()
-        left @ left
+        torch.mm(left, left)
         if device.type == "cuda":
             torch.cuda.synchronize()
         seconds.append(time.perf_counter() - begin)

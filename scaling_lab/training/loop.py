@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass
 
 import torch
 
+from scaling_lab.config.identity import run_identity
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.batches import Batch, TrainingStream
-from scaling_lab.data.dataset import Dataset, open_dataset
+from scaling_lab.data.dataset import Dataset, open_configured
 from scaling_lab.errors import DivergedError
 from scaling_lab.history.runs import RunRecord, read_run
 from scaling_lab.model import cost
@@ -27,7 +28,7 @@ from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.evaluation import Evaluation, evaluate
 from scaling_lab.training.optimizer import build_optimizer, learning_rate_at, set_learning_rate
 from scaling_lab.training.outcome import Outcome, wandb_identity
-from scaling_lab.training.plan import RunPlan, plan_run, resume_identity
+from scaling_lab.training.plan import RunPlan, plan_run
 from scaling_lab.training.run_folder import RunFolder
 from scaling_lab.training.stop import StopSignal
 
@@ -40,7 +41,6 @@ class Progress:
 
     step: int = 0
     flops: float = 0.0
-    wall_seconds: float = 0.0
     best_val_loss: float = float("inf")
     best_step: int = 0
 
@@ -73,11 +73,11 @@ def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None
         DivergedError: if loss or gradient became NaN or infinite; the last checkpoint is kept.
         Stopped: after SIGTERM, with a checkpoint written. KeyboardInterrupt likewise after Ctrl-C.
     """
-    dataset = dataset or open_configured_dataset(config)
+    dataset = dataset or open_configured(config.data)
     machine = choose_machine(config.machine)
     plan = plan_run(config, dataset)
     with RunFolder(config.run_dir) as folder, StopSignal() as stop:
-        identity = resume_identity(config, dataset, machine.precision)
+        identity = run_identity(config, dataset.fingerprint, machine.precision)
         folder.require_same(identity)
         outcome = Outcome(config, dataset, plan, machine, folder, identity)
         if outcome.complete:
@@ -89,16 +89,6 @@ def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None
         with outcome.recorded(recorder):
             _train_steps(run, recorder, stop)
     return read_run(folder.path)
-
-
-def open_configured_dataset(config: RunConfig) -> Dataset:
-    """The dataset that a config names, packed and ready.
-
-    Raises:
-        DataError: if it is missing or malformed.
-    """
-    data = config.data
-    return open_dataset(data.dir, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)
 
 
 def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
@@ -116,13 +106,8 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         run.optimizer.step()
         run.optimizer.zero_grad(set_to_none=True)
         run.machine.synchronize()
-        row = _training_row(run, batch, time.perf_counter() - begin)
-        row |= {
-            metrics.TRAIN_LOSS: loss.item(),
-            metrics.GRAD_NORM: grad_norm.item(),
-            metrics.LEARNING_RATE: learning_rate,
-        }
-        recorder.log(row)
+        seconds = time.perf_counter() - begin
+        recorder.log(_training_row(run, batch, seconds, loss.item(), grad_norm.item(), learning_rate))
         if progress.step in run.plan.evaluation_steps:
             _evaluate(run, recorder)
         last_step = progress.step == run.plan.n_steps
@@ -159,17 +144,21 @@ def _require_finite(run: Run, step: int, loss: torch.Tensor, grad_norm: torch.Te
         )
 
 
-def _training_row(run: Run, batch: Batch, step_seconds: float) -> Row:
-    """Count the step that was just done, and say how fast it was."""
+def _training_row(
+    run: Run, batch: Batch, step_seconds: float, loss: float, grad_norm: float, learning_rate: float
+) -> Row:
+    """Count the step that was just done, and say how it went and how fast it was."""
     progress = run.progress
     step_flops = cost.flops_of_pieces(run.config.model, run.dataset.vocab_size, batch.lengths)
     progress.step += 1
     progress.flops += step_flops
-    progress.wall_seconds += step_seconds
     return {
         metrics.TRAIN_STEP: progress.step,
         metrics.TRAIN_TOKENS: progress.step * run.plan.batch_size_tokens,
         metrics.TRAIN_FLOPS: progress.flops,
+        metrics.TRAIN_LOSS: loss,
+        metrics.GRAD_NORM: grad_norm,
+        metrics.LEARNING_RATE: learning_rate,
         metrics.TOKENS_PER_SECOND: run.plan.batch_size_tokens / step_seconds,
         metrics.STEP_SECONDS: step_seconds,
         metrics.MFU: step_flops / step_seconds / run.machine.peak_flops_per_second,
@@ -178,11 +167,9 @@ def _training_row(run: Run, batch: Batch, step_seconds: float) -> Row:
 
 def _evaluate(run: Run, recorder: Recorder) -> None:
     """Score the whole validation split, record it, and keep the weights if they are the best so far."""
-    begin = time.perf_counter()
     sequence_length = run.config.data.sequence_length
     result = evaluate(run.model, run.dataset.val, run.machine, sequence_length, run.plan.micro_batch_tokens)
     progress = run.progress
-    progress.wall_seconds += time.perf_counter() - begin
     if result.loss < progress.best_val_loss:
         progress.best_val_loss, progress.best_step = result.loss, progress.step
         _save_best(run, result)

@@ -9,7 +9,7 @@ from scaling_lab.config.schema import RecipeConfig
 
 
 def build_optimizer(model: nn.Module, recipe: RecipeConfig) -> torch.optim.AdamW:
-    """AdamW (Loshchilov and Hutter, 1711.05101) with weight decay on matrices only: to decay a norm's gain is to shrink it."""
+    """AdamW (Loshchilov and Hutter, 1711.05101) with weight decay on matrices only, never on a norm's gain."""
     matrices = [parameter for parameter in model.parameters() if parameter.ndim >= 2]
     vectors = [parameter for parameter in model.parameters() if parameter.ndim < 2]
     groups = [

@@ -5,7 +5,7 @@ import datetime
 import resource
 import secrets
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from os import environ
 from typing import Any
 

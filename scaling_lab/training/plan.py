@@ -1,6 +1,5 @@
 """What a run will do, worked out before it does it: `scaling-lab train --size xl --dry-run`. No torch here."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -51,9 +50,9 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
     n_steps = budget // recipe.batch_size_tokens
     if n_steps == 0:
         raise ConfigError(
-            f"recipe.batch_size_tokens: one batch of {recipe.batch_size_tokens:,} tokens is more than the whole budget of "
-            f"{budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), so there is no step; "
-            f"give a smaller --batch-size-tokens, more --tokens, or more music"
+            f"recipe.batch_size_tokens: one batch of {recipe.batch_size_tokens:,} tokens is more than the whole "
+            f"budget of {budget:,} ({dataset.name} has {dataset.train.n_tokens:,} training tokens), "
+            "so there is no step; give a smaller --batch-size-tokens, more --tokens, or more music"
         )
     attended = attended_length(dataset, config.data.sequence_length)
     micro_batch_tokens = config.machine.micro_batch_tokens or find_micro_batch_tokens(config, dataset.vocab_size)
@@ -90,22 +89,3 @@ def find_micro_batch_tokens(config: RunConfig, vocab_size: int) -> int:
 def evenly_spread(count: int, n_steps: int) -> tuple[int, ...]:
     """Steps (from 1) after which validation is measured; the last is always the run's last."""
     return tuple(sorted({max(1, round(n_steps * (index + 1) / count)) for index in range(count)}))
-
-
-def resume_identity(config: RunConfig, dataset: Dataset, precision: str) -> Mapping[str, Any]:
-    """What must agree for a run to go on, flat: everything that could change a loss."""
-    sections = {"model": config.model, "recipe": config.recipe}
-    identity: dict[str, Any] = {
-        f"{section}.{field}": value
-        for section, values in sections.items()
-        for field, value in values.model_dump().items()
-    }
-    identity |= {
-        "ladder": config.ladder,
-        "size": config.size,
-        "seed": config.seed,
-        "data.sequence_length": config.data.sequence_length,
-        "data.fingerprint": dataset.fingerprint,
-        "machine.precision": precision,
-    }
-    return identity

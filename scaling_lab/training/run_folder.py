@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
+from scaling_lab.config.identity import differences
 from scaling_lab.errors import CheckpointError, UsageError
 from scaling_lab.tracking.results import RESULTS_NAME, read_results, write_json
 
@@ -55,11 +56,7 @@ class RunFolder:
         before = (self.results() or {}).get("identity")
         if before is None:
             return
-        differing = [
-            f"{key} was {before.get(key)!r} and is now {identity.get(key)!r}"
-            for key in dict.fromkeys((*before, *identity))
-            if before.get(key) != identity.get(key)
-        ]
+        differing = differences(before, dict(identity))
         if differing:
             raise UsageError(
                 f"{self.path}: holds a run with other settings: {'; '.join(differing)}; "

@@ -3,15 +3,10 @@
 from pathlib import Path
 
 import pytest
-import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from scaling_lab.config import LADDERS, SIZES, Override, RunConfig, dump_yaml, load_config, resolve_config
+from scaling_lab.config import Override, dump_yaml, load_config, resolve_config
 from scaling_lab.config.resolve import ResolvedConfig
 from scaling_lab.errors import ConfigError
-
-PRESETS = Path(__file__).parents[2] / "scaling_lab" / "config" / "presets"
 
 
 def _written(folder: Path, text: str) -> Path:
@@ -108,6 +103,13 @@ def test_an_empty_variable_counts_as_unset() -> None:
     assert load_config(size="tiny", environ=environ) == load_config(size="tiny", environ={})
 
 
+def test_another_size_than_that_of_a_whole_file_is_a_fault(folder: Path) -> None:
+    file = _written(folder, dump_yaml(load_config(size="tiny", environ={})))
+    with pytest.raises(ConfigError, match=r"^argument size: size: has no effect.* take `model:` out of the file"):
+        load_config(file, size="large", environ={})
+    assert load_config(file, size="tiny", environ={}).model.d_model == 128
+
+
 # What may be written for what
 
 
@@ -167,142 +169,3 @@ def test_values_from_python_keep_their_type() -> None:
 def test_a_section_with_everything_commented_out_is_no_fault(folder: Path) -> None:
     file = _written(folder, "size: tiny\nmodel:\n  # d_model: 64\n")
     assert load_config(file, environ={}) == load_config(size="tiny", environ={})
-
-
-# Presets
-
-
-@pytest.mark.parametrize("ladder", LADDERS)
-@pytest.mark.parametrize("size", SIZES)
-def test_every_preset_is_valid(ladder: str, size: str) -> None:
-    config = load_config(size=size, ladder=ladder, environ={})
-    assert (config.ladder, config.size) == (ladder, size)
-
-
-@pytest.mark.parametrize("ladder", LADDERS)
-def test_a_ladder_rises_in_width_and_depth_and_keeps_its_recipe(ladder: str) -> None:
-    rungs = [load_config(size=size, ladder=ladder, environ={}) for size in SIZES]
-    widths = [rung.model.d_model for rung in rungs]
-    depths = [rung.model.n_layers for rung in rungs]
-    assert widths == sorted(set(widths))
-    assert depths == sorted(depths)
-    assert all(rung.recipe == rungs[0].recipe and rung.data == rungs[0].data for rung in rungs)
-
-
-def test_xl_has_twelve_heads_of_width_96() -> None:
-    model = load_config(size="xl", environ={}).model
-    assert (model.d_model, model.n_heads, model.head_width, model.attention_width) == (1024, 12, 96, 1152)
-
-
-@pytest.mark.parametrize("file", sorted(PRESETS.rglob("*.yaml")), ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_every_key_of_a_preset_says_why(file: Path) -> None:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    assert lines[0].startswith("# ")
-    unexplained = [line for line in lines if line.startswith(" ") and len(line.partition("# ")[2]) < 5]
-    assert unexplained == []
-
-
-# Writing it back
-
-
-@pytest.mark.parametrize("ladder", LADDERS)
-@pytest.mark.parametrize("size", SIZES)
-def test_a_dumped_configuration_reads_back_equal(folder: Path, ladder: str, size: str) -> None:
-    config = load_config(size=size, ladder=ladder, environ={})
-    assert load_config(_written(folder, dump_yaml(config)), environ={}) == config
-
-
-_words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=64)
-
-
-@settings(database=None, deadline=None, max_examples=60)
-@given(
-    tags=st.lists(_words, max_size=5),
-    folder_name=_words,
-    name=st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z"),
-    rate=st.floats(1e-300, 1),
-    seed=st.integers(0, 2**31 - 1),
-)
-def test_whatever_it_holds_a_dumped_configuration_reads_back_equal(
-    tmp_path_factory: pytest.TempPathFactory, tags: list[str], folder_name: str, name: str, rate: float, seed: int
-) -> None:
-    base = load_config(size="tiny", environ={})
-    config = base.model_copy(
-        update={
-            "name": name,
-            "seed": seed,
-            "output_dir": Path(folder_name) if folder_name.strip() else base.output_dir,
-            "recipe": base.recipe.model_copy(update={"learning_rate": rate}),
-            "tracking": base.tracking.model_copy(update={"tags": tuple(tags)}),
-        }
-    )
-    file = tmp_path_factory.getbasetemp() / "dumped.yaml"
-    file.write_text(dump_yaml(config), encoding="utf-8", newline="")
-    assert load_config(file, environ={}) == config
-
-
-# Whatever the text
-
-
-_fragments = st.sampled_from(
-    [*"\n\n\n:  -{}[],#&*!|>'\"%@`\\?~\t\r0", ": ", "\n  ", "- ", "---\n", "size: tiny\n", "model:\n", "  d_model: "]
-    + [
-        "recipe:\n",
-        "tags: [",
-        "1e3",
-        ".inf",
-        "null",
-        "true",
-        "seed",
-        "<<",
-        "&a ",
-        "*a",
-        "!!int ",
-        '"\\x',
-        "\\U",
-        "\ufeff",
-    ]
-)
-_yaml_like = st.lists(_fragments | st.text(max_size=4), max_size=30).map("".join)
-_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=4,
-)
-_keys = st.sampled_from(
-    [*RunConfig.model_fields, "d_model", "learning_rate", "tokens", "mode", "tags", "dir", "head_dim"]
-)
-_configurations = st.dictionaries(_keys, _values | st.dictionaries(_keys, _values, max_size=4), max_size=5)
-
-
-def _is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    file = tmp_path_factory.getbasetemp() / "random.yaml"
-    file.write_bytes(text.encode("utf-8", "surrogatepass"))
-    try:
-        assert isinstance(load_config(file, size="tiny", environ={}), RunConfig)
-    except ConfigError as refused:
-        assert str(refused)
-        str(refused).encode("utf-8")
-
-
-@settings(database=None, deadline=None, max_examples=300)
-@given(text=_yaml_like | st.text())
-def test_any_text_is_read_or_refused_but_never_crashes(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    _is_read_or_refused(tmp_path_factory, text)
-
-
-@settings(database=None, deadline=None, max_examples=200)
-@given(values=_configurations)
-def test_any_values_are_taken_or_refused_but_never_crash(
-    tmp_path_factory: pytest.TempPathFactory, values: dict[str, object]
-) -> None:
-    _is_read_or_refused(tmp_path_factory, yaml.safe_dump(values, allow_unicode=True))
-
-
-@settings(database=None, deadline=None, max_examples=200)
-@given(key=st.sampled_from(sorted(resolve_config(size="tiny", environ={}).sources)), text=st.text(max_size=12))
-def test_any_typed_value_is_taken_or_refused_but_never_crashes(key: str, text: str) -> None:
-    try:
-        load_config(size="tiny", overrides=[f"{key}={text}"], environ={})
-    except ConfigError as refused:
-        assert str(refused).startswith(f"override {key}: ")

@@ -1,0 +1,103 @@
+"""`scaling-lab study --ladder mini`: train the five sizes, fit the law, write the report."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scaling_lab.commands.run_options import RunOptions, takes_study_options
+from scaling_lab.config import SIZES, Override, RunConfig
+from scaling_lab.errors import UsageError
+
+if TYPE_CHECKING:
+    from scaling_lab.studies.plan import StudyPlan
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+@takes_study_options
+def study(
+    options: RunOptions,
+    seeds: Annotated[str, typer.Option(metavar="0,1,2", help="One run of each size for each of these seeds.")] = "0",
+    sizes: Annotated[
+        str, typer.Option(metavar="tiny,small,…", help="Which sizes; fewer than four give no law.")
+    ] = ",".join(SIZES),
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time. Absent: one a core, or one on a GPU.")
+    ] = None,
+    folder: Annotated[
+        str, typer.Option(metavar="NAME", help="The study's own folder, under the output folder.")
+    ] = "scaling_study",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and train nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the study's results as pure JSON.")] = False,
+) -> None:
+    """Train every size (and seed), fit the law, and write the report.
+
+    Interrupted, the same command goes on; what is complete is never trained again.
+    """
+    from scaling_lab.data.dataset import open_configured
+    from scaling_lab.studies.plan import plan_study
+
+    configs = _configs(options, _listed(sizes, "--sizes"), _listed(seeds, "--seeds"))
+    if Path(folder).name != folder or folder in ("", ".", ".."):
+        raise UsageError(f"command line --folder: {folder!r} is not a plain name; give one such as scaling_study")
+    dataset = open_configured(configs[0].data)
+    plan = plan_study(configs[0].output_dir / folder, configs, dataset, jobs)
+    if dry_run:
+        typer.echo(_plan_text(plan))
+        return
+    _run(plan, as_json)
+
+
+def _run(plan: "StudyPlan", as_json: bool) -> None:
+    from scaling_lab.commands.progress import StudyProgress
+    from scaling_lab.history.runs import read_runs
+    from scaling_lab.report import build_report
+    from scaling_lab.studies.analysis import analyse
+    from scaling_lab.studies.results import name_runs, write_study_results
+    from scaling_lab.studies.run import require_all_complete, run_study
+
+    name_runs(plan)
+    with StudyProgress() as progress:
+        statuses = run_study(plan, progress.watch)
+    analysis = analyse(*read_runs(plan.folder))
+    content = write_study_results(plan, analysis)
+    report = build_report(analysis, plan.folder / "report.html")
+    typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.sentence}\nreport: {report}")
+    require_all_complete(statuses)
+
+
+def _configs(options: RunOptions, sizes: list[str], seeds: list[str]) -> list[RunConfig]:
+    return [
+        options.resolve(
+            Override("size", size, "command line --sizes"), Override("seed", seed, "command line --seeds")
+        ).config
+        for size in sizes
+        for seed in seeds
+    ]
+
+
+def _listed(text: str, option: str) -> list[str]:
+    """A comma-separated option as its parts, each different."""
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if not parts or len(set(parts)) != len(parts):
+        raise UsageError(f"command line {option}: {text!r} is not a list of different values; write them as a,b,c")
+    return parts
+
+
+def _plan_text(plan: "StudyPlan") -> str:
+    """Every run with what it costs, and which are done."""
+    from scaling_lab.training.plan import plan_run
+
+    unfinished = {config.run_name for config in plan.unfinished()}
+    lines = [f"{'run':<24} {'parameters':>14} {'steps':>8} {'tokens':>14} {'FLOPs':>10}  state"]
+    for config in plan.configs:
+        run = plan_run(config, plan.dataset)
+        state = "to train" if config.run_name in unfinished else "complete"
+        lines.append(
+            f"{config.run_name:<24} {run.parameters.total:>14,} {run.n_steps:>8,} {run.tokens:>14,} "
+            f"{run.total_flops:>10.3g}  {state}"
+        )
+    return "\n".join([*lines, f"{plan.jobs} at a time; results in {plan.folder}"])

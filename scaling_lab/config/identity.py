@@ -1,0 +1,35 @@
+"""What makes two commands the same run: everything that could change a loss, and nothing that couldn't."""
+
+from typing import Any
+
+from scaling_lab.config.schema import RunConfig
+
+
+def run_identity(config: RunConfig, data_fingerprint: str, precision: str) -> dict[str, Any]:
+    """Flat and JSON-ready. A run may only go on, or count as done, where all of it agrees.
+
+    Micro-batch, threads, folders and tracking are left out: they change no loss beyond rounding.
+    """
+    sections = {"model": config.model, "recipe": config.recipe}
+    identity: dict[str, Any] = {
+        f"{section}.{field}": value
+        for section, values in sections.items()
+        for field, value in values.model_dump().items()
+    }
+    return identity | {
+        "ladder": config.ladder,
+        "size": config.size,
+        "seed": config.seed,
+        "data.sequence_length": config.data.sequence_length,
+        "data.fingerprint": data_fingerprint,
+        "machine.precision": precision,
+    }
+
+
+def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Fields of two identities that disagree, each as a phrase for people."""
+    return [
+        f"{key} was {before.get(key)!r} and is now {now.get(key)!r}"
+        for key in dict.fromkeys((*before, *now))
+        if before.get(key) != now.get(key)
+    ]
