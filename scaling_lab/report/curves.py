@@ -1,0 +1,127 @@
+"""How the runs trained: what they logged at each step, one colour a size, thinned for drawing only."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from scaling_lab.history.runs import Columns, RunRecord
+from scaling_lab.report import axes, formats, theme
+from scaling_lab.report.thinning import Array, thin
+from scaling_lab.tracking import metrics
+
+LOSS_TITLE = "loss, nats a token"
+TOKENS_TITLE = "training tokens"
+
+
+def loss_by_tokens_figure(runs: Sequence[RunRecord]) -> go.Figure:
+    """Train loss (thin) and validation loss (with markers) against tokens read."""
+    traces = _loss_traces(runs, metrics.TRAIN_TOKENS, log_x=False)
+    return _figure(runs, traces, {"title_text": TOKENS_TITLE, "rangemode": "tozero"}, _log_y(LOSS_TITLE, traces))
+
+
+def loss_by_flops_figure(runs: Sequence[RunRecord]) -> go.Figure:
+    """Train loss (thin) and validation loss (with markers) against FLOPs spent, on logarithmic axes.
+
+    The lower edge of all curves together is the least loss that a budget buys.
+    """
+    traces = _loss_traces(runs, metrics.TRAIN_FLOPS, log_x=True)
+    x_axis = axes.log_axis("training FLOPs", _values(traces, "x"), padding=0.02)
+    return _figure(runs, traces, x_axis, _log_y(LOSS_TITLE, traces))
+
+
+def gradient_norm_figure(runs: Sequence[RunRecord]) -> go.Figure:
+    """Gradient norm before clipping: a spike here comes before one in the loss."""
+    return _by_tokens(runs, metrics.GRAD_NORM, "gradient norm", log_y=True)
+
+
+def throughput_figure(runs: Sequence[RunRecord]) -> go.Figure:
+    """Training speed of every step; a fall in mid-run is the machine's, not the model's."""
+    return _by_tokens(runs, metrics.TOKENS_PER_SECOND, "tokens a second", log_y=True)
+
+
+def learning_rate_figure(runs: Sequence[RunRecord]) -> go.Figure:
+    """The schedule, which must be one line where the runs share a recipe and a length."""
+    return _by_tokens(runs, metrics.LEARNING_RATE, "learning rate", log_y=False)
+
+
+def _by_tokens(runs: Sequence[RunRecord], metric: str, title: str, *, log_y: bool) -> go.Figure:
+    traces = [_line(run, run.training, metrics.TRAIN_TOKENS, metric, width=1.2) for run in runs]
+    y_axis = _log_y(title, traces) if log_y else {"title_text": title, "rangemode": "tozero", "exponentformat": "e"}
+    return _figure(runs, traces, {"title_text": TOKENS_TITLE, "rangemode": "tozero"}, y_axis)
+
+
+def _loss_traces(runs: Sequence[RunRecord], x: str, *, log_x: bool) -> list[go.Scatter]:
+    training = [_line(run, run.training, x, metrics.TRAIN_LOSS, log_x=log_x, width=1, opacity=0.45) for run in runs]
+    evaluations = [_line(run, run.evaluations, x, metrics.VAL_LOSS, log_x=log_x, markers=True) for run in runs]
+    return training + evaluations
+
+
+def _line(
+    run: RunRecord,
+    columns: Columns,
+    x: str,
+    y: str,
+    *,
+    log_x: bool = False,
+    width: float = 2,
+    opacity: float = 1,
+    markers: bool = False,
+) -> go.Scatter:
+    """One run's metric y against metric x, in its size's colour; empty where the run has none."""
+    style = theme.SIZE_STYLES[run.size]
+    x_values, y_values = _thinned(columns, x, y, log_x)
+    metric = y.partition("/")[2].replace("_", " ")
+    return go.Scatter(
+        x=x_values,
+        y=y_values,
+        # Not written into the template below, where a name with %{...} in it would be read as one.
+        name=formats.in_figure(run.name),
+        legendgroup=run.size,
+        showlegend=False,
+        mode="lines+markers" if markers else "lines",
+        line={"color": style.colour, "width": width},
+        marker={"symbol": style.symbol, "size": 8},
+        opacity=opacity,
+        hovertemplate=f"%{{fullData.name}}<br>{metric} %{{y:.4g}}<br>at %{{x:.3s}}<extra></extra>",
+    )
+
+
+def _thinned(columns: Columns, x: str, y: str, log_x: bool) -> tuple[Array, Array]:
+    nothing = np.empty(0)
+    return thin(columns.get(x, nothing), columns.get(y, nothing), log_x=log_x)
+
+
+def _figure(
+    runs: Sequence[RunRecord],
+    traces: list[go.Scatter],
+    x_axis: dict[str, object],
+    y_axis: dict[str, object],
+) -> go.Figure:
+    if not any(len(trace["x"]) for trace in traces):
+        return theme.nothing_to_draw("No run logged this.")
+    return theme.styled([*traces, *_legend(runs)], x_axis, y_axis)
+
+
+def _legend(runs: Sequence[RunRecord]) -> list[go.Scatter]:
+    """One entry a size; it draws nothing, and switches all lines of its size."""
+    return [
+        go.Scatter(
+            x=[None],
+            y=[None],
+            name=size,
+            legendgroup=size,
+            mode="lines+markers",
+            line={"color": theme.SIZE_STYLES[size].colour, "width": 2},
+            marker={"symbol": theme.SIZE_STYLES[size].symbol, "size": 8},
+        )
+        for size in dict.fromkeys(run.size for run in runs)
+    ]
+
+
+def _log_y(title: str, traces: Sequence[go.Scatter]) -> dict[str, object]:
+    return axes.log_axis(title, _values(traces, "y"))
+
+
+def _values(traces: Sequence[go.Scatter], axis: str) -> Array:
+    return np.concatenate([np.asarray(trace[axis], dtype=np.float64) for trace in traces] or [np.empty(0)])

@@ -1,0 +1,115 @@
+"""What the law rests on: how sharply the data choose alpha, and what it becomes when a size is left out."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import plotly.graph_objects as go
+
+from scaling_lab.laws import Interval, PowerLawFit
+from scaling_lab.report import axes, formats, theme
+
+# Where an interval has no end, the figure does: past this an exponent of a loss has never been seen.
+WIDEST_ALPHA = 1.6
+
+
+def profile_figure(law: PowerLawFit) -> go.Figure:
+    """How far the best curve misses the losses at each alpha; below the limit is the interval.
+
+    A narrow valley is a well-determined exponent; a floor that runs off the figure is none.
+    """
+    low, high = _alpha_range(law)
+    near = (law.profile.alphas >= low) & (law.profile.alphas <= high)
+    alphas, miss = law.profile.alphas[near], _miss(law, law.profile.rss[near])
+    limit = float(_miss(law, np.array([law.profile.threshold]))[0])
+    shown = [*miss.tolist(), limit] if np.isfinite(limit) else miss.tolist()
+    line = go.Scatter(
+        x=alphas,
+        y=miss,
+        mode="lines",
+        name="best curve at this alpha",
+        line={"color": theme.INK, "width": 2},
+        hovertemplate="alpha %{x:.3f}<br>misses by %{y:.3g} %<extra></extra>",
+    )
+    x_axis = {"title_text": "alpha", "range": [low, high]}
+    figure = theme.styled([line], x_axis, axes.log_axis("typical miss, % of the loss", shown))
+    figure.update_layout(showlegend=False)
+    _shade(figure, law.alpha, low, high)
+    if np.isfinite(limit):
+        figure.add_hline(limit, line={"color": theme.MUTED, "width": 1, "dash": "dash"})
+        where = {"x": 1, "xref": "paper", "xanchor": "right", "y": float(np.log10(limit)), "yanchor": "bottom"}
+        text = f"{formats.percent(law.confidence, 0)} limit"
+        figure.add_annotation(text=text, font={"color": theme.MUTED, "size": 12}, showarrow=False, **where)
+    return figure
+
+
+def jackknife_figure(law: PowerLawFit, names: Mapping[float, str]) -> go.Figure:
+    """Alpha of all sizes with its interval, and alpha without each size in turn. `names`: of sizes, by N."""
+    low, high = _alpha_range(law)
+    without = [left for left in law.jackknife if np.isfinite(left.alpha)]
+    labels = [f"without {names.get(left.n, formats.count(left.n))}" for left in without]
+    styles = [theme.SIZE_STYLES.get(names.get(left.n, "")) for left in without]
+    points = go.Scatter(
+        x=[left.alpha for left in without],
+        y=labels,
+        mode="markers",
+        marker={
+            "color": [style.colour if style else theme.INK for style in styles],
+            "symbol": [style.symbol if style else "circle" for style in styles],
+            "size": 12,
+        },
+        hovertemplate="%{y}: alpha %{x:.4f}<extra></extra>",
+    )
+    all_sizes = _with_interval(law.alpha, low, high)
+    order = ["all sizes", *labels]
+    x_axis = {"title_text": "alpha", "range": [low, high]}
+    y_axis = {"type": "category", "categoryorder": "array", "categoryarray": order[::-1], "ticks": "", "title_text": ""}
+    figure = theme.styled([all_sizes, points], x_axis, y_axis | {"range": [-0.5, len(order) - 0.5]})
+    figure.update_layout(showlegend=False)
+    _shade(figure, law.alpha, low, high)
+    return figure
+
+
+def _with_interval(alpha: Interval, low: float, high: float) -> go.Scatter:
+    """A point with its interval; an end that the data don't set runs out of the figure."""
+    value = alpha.value if np.isfinite(alpha.value) else (low + high) / 2
+    upper = min(alpha.high, high + (high - low)) - value
+    return go.Scatter(
+        x=[value],
+        y=["all sizes"],
+        mode="markers",
+        marker={"color": theme.INK, "symbol": "circle", "size": 11},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "array": [upper],
+            "arrayminus": [value - alpha.low],
+            "color": theme.INK,
+            "thickness": 1.5,
+            "width": 5,
+        },
+        hovertemplate=f"all sizes: alpha %{{x:.4f}} ({formats.interval(alpha.low, alpha.high)})<extra></extra>",
+    )
+
+
+def _shade(figure: go.Figure, alpha: Interval, low: float, high: float) -> None:
+    """The interval of alpha as a faint upright band behind everything."""
+    ends = {"x0": max(alpha.low, low), "x1": min(alpha.high, high)}
+    if np.isfinite(ends["x0"]) and np.isfinite(ends["x1"]):
+        figure.add_vrect(**ends, fillcolor=theme.faint(theme.INK, 0.08), line_width=0, layer="below")
+
+
+def _alpha_range(law: PowerLawFit) -> tuple[float, float]:
+    """What both figures show of alpha: the interval, every jackknifed alpha, and a little beyond."""
+    known = [law.alpha.value, law.alpha.low, law.alpha.high, *(left.alpha for left in law.jackknife)]
+    finite = [alpha for alpha in known if np.isfinite(alpha)]
+    low, high = min(finite, default=0.0), max(finite, default=WIDEST_ALPHA)
+    if not np.isfinite(law.alpha.high):
+        high = max(high, WIDEST_ALPHA)
+    # An exact fit's interval is narrower than any figure can show.
+    room = max(0.25 * (high - low), 0.02)
+    return max(0.0, low - room), min(3.0, high + room)
+
+
+def _miss(law: PowerLawFit, rss: np.ndarray) -> np.ndarray:
+    """Root mean square of the relative residuals over the runs, in per cent; exact fits at rounding, not at 0."""
+    return 100 * np.sqrt(np.maximum(rss, 1e-24) / law.n_points)

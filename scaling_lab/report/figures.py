@@ -1,0 +1,158 @@
+"""The figures of a report, each a pure function of a study's analysis: what is drawn is what the tables say.
+
+figures = study_figures(analysis)
+figures["scaling-total"].show()
+"""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import plotly.graph_objects as go
+
+from scaling_lab.history.runs import RunRecord
+from scaling_lab.laws import PowerLawFit
+from scaling_lab.report import axes, formats, theme
+from scaling_lab.report.curves import (
+    gradient_norm_figure,
+    learning_rate_figure,
+    loss_by_flops_figure,
+    loss_by_tokens_figure,
+    throughput_figure,
+)
+from scaling_lab.report.diagnostics import jackknife_figure, profile_figure
+from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
+
+# How far beyond the largest size an identified law is drawn.
+EXTRAPOLATION = 10.0
+_POINTS_ON_A_LINE = 120
+
+AXIS_TITLES = {
+    "total": "parameters N",
+    "non_embedding": "non-embedding parameters N",
+    "matmul": "matmul parameters N",
+}
+
+
+def study_figures(analysis: StudyAnalysis) -> dict[str, go.Figure]:
+    """Every figure of a report by name; those that the study has nothing for are left out."""
+    if not analysis.runs:
+        return {}
+    runs = analysis.runs
+    scaling = {f"scaling-{count}": scaling_figure(analysis, count) for count in COUNTS}
+    training = {
+        "loss-by-tokens": loss_by_tokens_figure(runs),
+        "loss-by-flops": loss_by_flops_figure(runs),
+        "gradient-norm": gradient_norm_figure(runs),
+        "throughput": throughput_figure(runs),
+        "learning-rate": learning_rate_figure(runs),
+    }
+    diagnostics = {}
+    if analysis.law.region is not None:
+        diagnostics["profile"] = profile_figure(analysis.law)
+    if analysis.law.jackknife:
+        diagnostics["jackknife"] = jackknife_figure(analysis.law, size_names(runs, HEADLINE_COUNT))
+    return scaling | training | diagnostics
+
+
+def size_names(runs: Iterable[RunRecord], count: str) -> dict[float, str]:
+    """The name of the size that has so many parameters."""
+    return {float(run.parameters[count]): run.size for run in runs}
+
+
+def scaling_figure(analysis: StudyAnalysis, count: str = HEADLINE_COUNT) -> go.Figure:
+    """Final validation loss against size, every run a point, with the law where there is one.
+
+    An identified law is drawn with its band and, dashed, to ten times the largest size. A refused one is a thin dotted
+    description of the points that ends where they end, and the figure says so.
+    """
+    runs, law = analysis.runs, analysis.laws[count]
+    if not runs:
+        return theme.nothing_to_draw("No complete run yet.")
+    lines = _law_lines(law) if law.verdict == "identified" else _description(law)
+    points = _points(runs, count)
+    figure = theme.styled(
+        [*lines, *points],
+        axes.log_axis(AXIS_TITLES[count], _drawn(lines, points, "x"), padding=0.05),
+        axes.log_axis("validation loss, nats a token", _drawn(lines, points, "y"), padding=0.06),
+    )
+    return theme.note(figure, *_verdict_note(law))
+
+
+def _points(runs: Sequence[RunRecord], count: str) -> list[go.Scatter]:
+    """One trace a size, one marker a seed."""
+    by_size: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        by_size.setdefault(run.size, []).append(run)
+    return [
+        go.Scatter(
+            x=[run.parameters[count] for run in members],
+            y=[run.results["final_val_loss"] for run in members],
+            text=[formats.in_figure(run.name) for run in members],
+            name=size,
+            mode="markers",
+            marker={
+                "color": theme.SIZE_STYLES[size].colour,
+                "symbol": theme.SIZE_STYLES[size].symbol,
+                "size": 11,
+                "line": {"color": theme.SURFACE, "width": 1},
+            },
+            hovertemplate="%{text}<br>N = %{x:,}<br>validation loss %{y:.4f}<extra></extra>",
+        )
+        for size, members in by_size.items()
+    ]
+
+
+def _law_lines(law: PowerLawFit) -> list[go.Scatter]:
+    """The fitted curve and its band over the data, then both again beyond them."""
+    low, high = float(law.sizes.n[0]), float(law.sizes.n[-1])
+    interval = f"{formats.percent(law.confidence, 0)} band"
+    inside, beyond = np.geomspace(low, high, _POINTS_ON_A_LINE), np.geomspace(high, EXTRAPOLATION * high, 60)
+    return [
+        _band(law, inside, interval, opacity=0.16),
+        _band(law, beyond, f"{interval}, extrapolated", opacity=0.08),
+        _line(law, inside, "fitted law", {"color": theme.INK, "width": 2}),
+        _line(law, beyond, "extrapolated", {"color": theme.INK, "width": 2, "dash": "dash"}),
+    ]
+
+
+def _description(law: PowerLawFit) -> list[go.Scatter]:
+    """The best curve within the data, for the eye only. Nothing where there is no fit."""
+    if law.region is None:
+        return []
+    inside = np.geomspace(float(law.sizes.n[0]), float(law.sizes.n[-1]), _POINTS_ON_A_LINE)
+    return [_line(law, inside, "descriptive, not a law", {"color": theme.MUTED, "width": 1.2, "dash": "dot"})]
+
+
+def _line(law: PowerLawFit, n: np.ndarray, name: str, line: dict[str, str | float]) -> go.Scatter:
+    hover = "N = %{x:.3s}<br>" + name + " %{y:.4f}<extra></extra>"
+    return go.Scatter(x=n, y=law.curve(n), name=name, mode="lines", line=line, hovertemplate=hover)
+
+
+def _band(law: PowerLawFit, n: np.ndarray, name: str, opacity: float) -> go.Scatter:
+    """One closed outline: there along the upper end, back along the lower."""
+    low, high = law.band(n)
+    return go.Scatter(
+        x=np.concatenate((n, n[::-1])),
+        y=np.concatenate((high, low[::-1])),
+        name=name,
+        fill="toself",
+        fillcolor=theme.faint(theme.INK, opacity),
+        line={"width": 0},
+        mode="lines",
+        hoverinfo="skip",
+    )
+
+
+def _drawn(lines: Sequence[go.Scatter], points: Sequence[go.Scatter], axis: str) -> np.ndarray:
+    """Every value that must be in view on "x" or "y"."""
+    return np.concatenate([np.asarray(trace[axis], dtype=np.float64) for trace in (*lines, *points)])
+
+
+def _verdict_note(law: PowerLawFit) -> tuple[str, str]:
+    """What stands in the corner of the figure, so that a picture taken out of the report still says it; its colour."""
+    if law.verdict == "identified":
+        alpha = law.alpha
+        interval = formats.interval(alpha.low, alpha.high)
+        return f"alpha {formats.significant(alpha.value)}<br>{interval}", theme.INK
+    why = "<br>".join(reason.name.replace("-", " ") for reason in law.reasons)
+    return f"<b>Not identified</b><br>{why}", theme.WARNING

@@ -1,0 +1,142 @@
+"""What the report says in words: what a study rests on, what its law foretells, and how to do it again."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scaling_lab.history.runs import RunRecord
+from scaling_lab.laws import PowerLawFit
+from scaling_lab.report import formats
+from scaling_lab.report.figures import EXTRAPOLATION, size_names
+from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a list of facts."""
+
+    term: str
+    text: str
+
+
+def title(analysis: StudyAnalysis) -> str:
+    """The report's name: ladder and data, as far as they are known."""
+    if not analysis.runs:
+        return "Scaling study"
+    first = analysis.runs[0].results
+    return formats.plain(f"Scaling study: {first.get('ladder')} ladder on {_data(first).get('name', 'unnamed data')}")
+
+
+def foundations(analysis: StudyAnalysis) -> list[Fact]:
+    """Runs, data, machine and method: what the law rests on."""
+    runs = analysis.runs
+    if not runs:
+        return [Fact("Runs", "none is complete")]
+    return [
+        Fact("Runs", _runs_in_words(runs)),
+        Fact("Data", formats.plain(_data_in_words(_data(runs[0].results)))),
+        Fact("Machine", formats.plain(_machines_in_words(runs))),
+        Fact("Fitted", "the validation loss at the end of each run, over the whole validation split"),
+        Fact("Method", analysis.law.method),
+    ]
+
+
+def _runs_in_words(runs: Iterable[RunRecord]) -> str:
+    runs = list(runs)
+    seeds = sorted({run.seed for run in runs})
+    sizes = Counter(run.size for run in runs)
+    each = ", ".join(f"{size} × {number}" if max(sizes.values()) > 1 else size for size, number in sizes.items())
+    of_seeds = f"seed{'' if len(seeds) == 1 else 's'} {formats.listed([str(seed) for seed in seeds])}"
+    return f"{formats.counted(len(runs), 'complete run')}: {each}; {of_seeds}"
+
+
+def _data(results: dict[str, Any]) -> dict[str, Any]:
+    data = results.get("data")
+    return data if isinstance(data, dict) else {}
+
+
+def _data_in_words(data: dict[str, Any]) -> str:
+    parts = [str(data.get("name", "unnamed"))]
+    for key, noun in (("train_tokens", "training tokens"), ("val_tokens", "validation tokens")):
+        if data.get(key) is not None:
+            parts.append(f"{formats.whole(data[key])} {noun}")
+    if data.get("vocab_size") is not None:
+        parts.append(f"{formats.whole(data['vocab_size'])} token ids")
+    if data.get("fingerprint"):
+        parts.append(f"fingerprint {data['fingerprint']}")
+    licence = f". Licence: {data['licence']}" if data.get("licence") else ""
+    return ", ".join(parts) + licence
+
+
+def _machines_in_words(runs: Iterable[RunRecord]) -> str:
+    """Every different machine, in order of first appearance."""
+    machines = [run.results.get("machine") or {} for run in runs]
+    keys = ("device", "processor", "precision")
+    said = [", ".join(str(machine[key]) for key in keys if machine.get(key)) for machine in machines]
+    return "; ".join(dict.fromkeys(words for words in said if words)) or "not recorded"
+
+
+def scaling_caption(law: PowerLawFit, count: str) -> str:
+    """What the scaling figure shows: the law's sentence, and what it says of a size ten times the largest."""
+    what = f"N: {COUNTS[count]}. {law.sentence()}"
+    if law.verdict != "identified":
+        return what
+    ahead = law.predict(EXTRAPOLATION * float(law.sizes.n[-1]))
+    return (
+        f"{what} Extrapolated to N = {formats.count(ahead.n)}, ten times the largest size, the mean loss would be "
+        f"{ahead.loss:.3f} ({ahead.low:.3f} to {ahead.high:.3f})."
+    )
+
+
+def largest_foretold(analysis: StudyAnalysis) -> str | None:
+    """How well the other sizes foretell the largest; None where there are too few."""
+    test = analysis.law.leave_largest_out
+    if test is None:
+        return None
+    name = size_names(analysis.runs, HEADLINE_COUNT).get(test.n, formats.count(test.n))
+    error = f"{100 * test.relative_error:+.2f} %"
+    interval = f"{test.low:.4f} to {formats.significant(test.high, 5)}"
+    ending = {
+        True: f"The interval foretold, {interval}, holds what was observed.",
+        False: f"The interval foretold, {interval}, misses what was observed: do not extrapolate this law.",
+        None: "Nothing measured the noise of four sizes with one seed each but the fit itself, so there is no interval.",
+    }[test.covered]
+    return (
+        f"Fitted without {name}, the law foretells a loss of {test.predicted:.4f} for it; observed: "
+        f"{test.observed:.4f} ({error}). {ending}"
+    )
+
+
+def commands(analysis: StudyAnalysis) -> list[str]:
+    """What to type, in a checkout, to train every run again beside the first and draw this report of them."""
+    again = "outputs/again"
+    lines = []
+    commits = sorted({str(run.results.get("git_commit") or "") for run in analysis.runs} - {""})
+    if len(commits) == 1:
+        lines.append(f"git checkout {shlex.quote(formats.plain(commits[0].removesuffix('+changes')))}")
+    for run in analysis.runs:
+        folder = Path(str(run.results.get("config", {}).get("output_dir") or "outputs")) / run.path.name
+        config = shlex.quote(formats.plain(str(folder / "config.yaml")))
+        lines.append(f"scaling-lab train --config {config} --output-dir {again}")
+    return [*lines, f"scaling-lab report --results-dir {again}"]
+
+
+def origins(analysis: StudyAnalysis) -> list[Fact]:
+    """Fingerprint, commit and versions; where runs differ, every value."""
+    results = [run.results for run in analysis.runs]
+    facts = [
+        Fact("Data fingerprint", _all_of(_data(result).get("fingerprint") for result in results)),
+        Fact("Commit", _all_of(result.get("git_commit") for result in results)),
+    ]
+    versions = [result.get("versions") or {} for result in results]
+    for package in dict.fromkeys(package for found in versions for package in found):
+        facts.append(Fact(formats.plain(package), _all_of(found.get(package) for found in versions)))
+    return facts
+
+
+def _all_of(values: Iterable[Any]) -> str:
+    found = dict.fromkeys(str(value).replace("+changes", " with uncommitted changes") for value in values if value)
+    return formats.plain(formats.listed(list(found))) if found else "not recorded"

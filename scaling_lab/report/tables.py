@@ -1,0 +1,186 @@
+"""The tables of a report: text for people in each cell, and the full value beside it for whoever reads the page by code."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from scaling_lab.laws import Interval, PowerLawFit
+from scaling_lab.report import formats
+from scaling_lab.report.figures import size_names
+from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, run_summary
+
+Value = str | int | float | None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """text: what is read. value: what it stands for, to the last digit."""
+
+    text: str
+    value: Value
+
+    @property
+    def data_value(self) -> str:
+        """The value as text that reads back to it; empty where there is none."""
+        if self.value is None:
+            return ""
+        return formats.plain(self.value) if isinstance(self.value, str) else repr(self.value)
+
+
+@dataclass(frozen=True)
+class Column:
+    """key: a name for code. title: the head. group: what stands over it and its neighbours. numeric: aligned right."""
+
+    key: str
+    title: str
+    group: str = ""
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns, and rows with one cell for each; the first cell names the row."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+
+    @property
+    def groups(self) -> list[tuple[str, int]]:
+        """Neighbouring columns of one group, as (group, number of columns); empty where no column has one."""
+        groups: list[tuple[str, int]] = []
+        for column in self.columns:
+            if groups and groups[-1][0] == column.group:
+                groups[-1] = (column.group, groups[-1][1] + 1)
+            else:
+                groups.append((column.group, 1))
+        return groups if any(group for group, _ in groups) else []
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A column of the summary: where its value is in run_summary, and how it is written."""
+
+    path: str
+    title: str
+    group: str
+    write: Callable[[Any], str]
+
+    def cell(self, summary: dict[str, Any]) -> Cell:
+        value: Any = summary
+        for key in self.path.split("."):
+            value = value.get(key) if isinstance(value, dict) else None
+        return Cell(formats.ABSENT if value is None else self.write(value), value)
+
+
+def _decimals(places: int) -> Callable[[Any], str]:
+    return lambda value: formats.fixed(value, places)
+
+
+_SUMMARY = (
+    _Field("size", "size", "", formats.plain),
+    _Field("seed", "seed", "", str),
+    _Field("model.d_model", "d_model", "architecture", str),
+    _Field("model.n_layers", "layers", "architecture", str),
+    _Field("model.n_heads", "heads", "architecture", str),
+    _Field("model.d_ff", "d_ff", "architecture", str),
+    _Field("parameters.total", "total", "parameters N", formats.whole),
+    _Field("parameters.non_embedding", "non-embedding", "parameters N", formats.whole),
+    _Field("parameters.matmul", "matmul", "parameters N", formats.whole),
+    _Field("flops_per_token", "FLOPs a token", "budget", formats.count),
+    _Field("steps", "steps", "budget", formats.whole),
+    _Field("tokens", "tokens", "budget", formats.count),
+    _Field("final_train_loss", "train", "loss, nats a token", _decimals(4)),
+    _Field("final_val_loss", "validation", "loss, nats a token", _decimals(4)),
+    _Field("bits_per_character", "bits a character", "", _decimals(3)),
+    _Field("tokens_per_second", "tokens/s", "speed", formats.count),
+    _Field("mfu", "MFU", "speed", formats.percent),
+    _Field("training_seconds", "time", "speed", formats.duration),
+    _Field("state", "state", "", formats.plain),
+    _Field("name", "run", "", formats.plain),
+)
+_WORDS = frozenset({"size", "state", "name"})
+
+
+def summary_table(analysis: StudyAnalysis) -> Table:
+    """Architecture, budget, losses and speed of every run that was fitted."""
+    columns = tuple(Column(field.path, field.title, field.group, field.path not in _WORDS) for field in _SUMMARY)
+    summaries = [run_summary(run) for run in analysis.runs]
+    return Table(columns, tuple(tuple(field.cell(summary) for field in _SUMMARY) for summary in summaries))
+
+
+def laws_table(analysis: StudyAnalysis) -> Table:
+    """The law under each count of N: every parameter with its interval, and the verdict."""
+    columns = [Column("count", "N counts", numeric=False), Column("verdict", "verdict", numeric=False)]
+    for name in ("alpha", "a", "c"):
+        columns += [Column(name, name, name), Column(f"{name}.interval", _confidence(analysis.law), name)]
+    columns.append(Column("reasons", "why not", numeric=False))
+    return Table(tuple(columns), tuple(_law_row(count, law) for count, law in analysis.laws.items()))
+
+
+def _law_row(count: str, law: PowerLawFit) -> tuple[Cell, ...]:
+    reasons = ", ".join(reason.name for reason in law.reasons)
+    return (
+        Cell(f"{count.replace('_', '-')}: {COUNTS[count]}", count),
+        Cell(law.verdict, law.verdict),
+        *_interval_cells(law.alpha),
+        *_interval_cells(law.a),
+        *_interval_cells(law.c),
+        Cell(reasons.replace("-", " ") or formats.ABSENT, reasons),
+    )
+
+
+def _interval_cells(interval: Interval) -> tuple[Cell, Cell]:
+    return (
+        Cell(formats.significant(interval.value), interval.value),
+        Cell(formats.interval(interval.low, interval.high), f"{interval.low!r} {interval.high!r}"),
+    )
+
+
+def _confidence(law: PowerLawFit) -> str:
+    return f"{formats.percent(law.confidence, 0)} interval"
+
+
+def jackknife_table(analysis: StudyAnalysis) -> Table:
+    """Alpha without each size in turn, and whether the other sizes rule out the alpha of all."""
+    columns = (
+        Column("size", "left out", numeric=False),
+        Column("n", "N"),
+        Column("alpha", "alpha of the others"),
+        Column("contradicts", "rules out the alpha of all", numeric=False),
+    )
+    names = size_names(analysis.runs, HEADLINE_COUNT)
+    rows = []
+    for left in analysis.law.jackknife:
+        name = names.get(left.n, formats.count(left.n))
+        answer = "yes" if left.contradicts else "no"
+        rows.append(
+            (
+                Cell(name, name),
+                Cell(formats.count(left.n), left.n),
+                Cell(formats.significant(left.alpha), left.alpha),
+                Cell(answer, answer),
+            )
+        )
+    return Table(columns, tuple(rows))
+
+
+def left_out_table(analysis: StudyAnalysis) -> Table:
+    """Every run that was found and not fitted, with the reason."""
+    columns = (Column("name", "run", numeric=False), Column("reason", "reason", numeric=False))
+    return Table(columns, tuple(_plain_row(run.name, run.reason) for run in analysis.left_out))
+
+
+def recipe_table(recipe: dict[str, Any]) -> Table:
+    """What was held constant over the ladder."""
+    columns = (Column("key", "recipe", numeric=False), Column("value", "value"))
+    return Table(columns, tuple(_setting_row(key, value) for key, value in recipe.items()))
+
+
+def _setting_row(key: str, value: Value) -> tuple[Cell, Cell]:
+    is_large = isinstance(value, int) and not isinstance(value, bool) and value >= 1000
+    text = formats.ABSENT if value is None else formats.whole(value) if is_large else formats.plain(str(value))
+    return Cell(formats.plain(key), key), Cell(text, value)
+
+
+def _plain_row(*texts: str) -> tuple[Cell, ...]:
+    return tuple(Cell(formats.plain(text), text) for text in texts)
