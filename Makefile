@@ -2,7 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# What is installed: enough to run, or the tools to work on the project with it.
+RUN := $(VENV)/.installed
+DEV := $(VENV)/.installed-dev
+# No compiling ahead: Python compiles what it imports, which is a tenth of what comes along.
+INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/$(VENV)/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -11,29 +15,35 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help:  ## show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
 
-install: $(STAMP)  ## make .venv with the pinned versions of constraints.txt
+install: $(RUN)  ## make .venv with the pinned versions of constraints.txt
 
-$(STAMP): pyproject.toml constraints.txt
+$(RUN): pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[corpus]'
+	@touch $@
+
+$(DEV): pyproject.toml constraints.txt | $(BIN)/python
+	$(INSTALL) --editable '.[corpus,dev]'
+	@touch $(RUN) $@
+
+$(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "scaling-lab needs Python 3.11 or newer; name one: make install PYTHON=python3.12" >&2; exit 2; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[corpus,dev]'
-	@touch $@
 
 study: install  ## default corpus, five mini sizes, the law and its report
 	$(BIN)/scaling-lab study --ladder mini
 
-test: install check  ## lint, types and the whole suite
+test: check  ## lint, types and the whole suite
 	$(BIN)/python -m pytest
 
-unit: install  ## the tests that start no other process
+unit: $(DEV)  ## the tests that start no other process
 	$(BIN)/python -m pytest -m 'not slow'
 
-check: install  ## ruff and pyright
+check: $(DEV)  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-format: install  ## let ruff put the code in order
+format: $(DEV)  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
