@@ -48,9 +48,12 @@ def _runs_in_words(runs: Iterable[RunRecord]) -> str:
     runs = list(runs)
     seeds = sorted({run.seed for run in runs})
     sizes = Counter(run.size for run in runs)
-    each = ", ".join(f"{size} × {number}" if max(sizes.values()) > 1 else size for size, number in sizes.items())
     of_seeds = f"seed{'' if len(seeds) == 1 else 's'} {formats.listed([str(seed) for seed in seeds])}"
-    return f"{formats.counted(len(runs), 'complete run')}: {each}; {of_seeds}"
+    if len(set(sizes.values())) == 1:
+        names = f"{formats.counted(len(sizes), 'size')} ({formats.listed(list(sizes))})"
+    else:
+        names = formats.listed([f"{number} of {size}" for size, number in sizes.items()])
+    return f"{formats.counted(len(runs), 'complete run')}: {names}; {of_seeds}"
 
 
 def _data(results: dict[str, Any]) -> dict[str, Any]:
@@ -98,11 +101,11 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
         return None
     name = size_names(analysis.runs, HEADLINE_COUNT).get(test.n, formats.count(test.n))
     error = f"{100 * test.relative_error:+.2f} %"
-    interval = f"{test.low:.4f} to {formats.significant(test.high, 5)}"
+    interval = f"{test.low:.4f} to {test.high:.4f}"
     ending = {
         True: f"The interval foretold, {interval}, holds what was observed.",
         False: f"The interval foretold, {interval}, misses what was observed: do not extrapolate this law.",
-        None: "Nothing measured the noise of four sizes with one seed each but the fit itself, so there is no interval.",
+        None: "Nothing measured the noise, so there is no interval to hold it against.",
     }[test.covered]
     return (
         f"Fitted without {name}, the law foretells a loss of {test.predicted:.4f} for it; observed: "
@@ -112,6 +115,8 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
 
 def commands(analysis: StudyAnalysis) -> list[str]:
     """What to type, in a checkout, to train every run again beside the first and draw this report of them."""
+    if not analysis.runs:
+        return ["scaling-lab study --ladder mini"]
     again = "outputs/again"
     lines = []
     commits = sorted({str(run.results.get("git_commit") or "") for run in analysis.runs} - {""})
