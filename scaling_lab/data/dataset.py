@@ -11,9 +11,9 @@ import numpy as np
 
 from scaling_lab.config.schema import DataConfig
 from scaling_lab.data.manifest import Ids, Manifest
-from scaling_lab.data.meta import read_meta, tokenizer_of
+from scaling_lab.data.meta import Meta, read_meta, tokenizer_of
 from scaling_lab.data.packing import offsets_file, packed_folder, tokens_file
-from scaling_lab.data.prepare import prepare_core
+from scaling_lab.data.prepare import ensure_core
 from scaling_lab.data.tokenizer import Tokenizer
 
 GUIDE_DIR = Path("data/processed/tokenized")
@@ -27,13 +27,13 @@ class PackedSplit:
     tokens      (n_tokens,) uint16 or uint32, a read-only memory map
     offsets     (n_documents + 1,) int64
     characters  characters of all documents' texts; None if a document has no text
-    unique_tokens  tokens of all different documents, each counted once
+    unique_tokens  tokens of all different documents, each counted once; None if not counted
     """
 
     tokens: np.ndarray = field(repr=False)
     offsets: np.ndarray = field(repr=False)
     characters: int | None
-    unique_tokens: int
+    unique_tokens: int | None = None
 
     @property
     def n_documents(self) -> int:
@@ -101,8 +101,8 @@ def open_dataset(
     """
     if directory is None:
         directory = default_data_dir()
-        if directory == CORE_DIR and not directory.exists():
-            prepare_core(directory)
+        if directory == CORE_DIR:
+            ensure_core(directory)
     meta = read_meta(directory)
     tokenizer = tokenizer_of(directory, meta) if meta else None
     asked = Ids(vocab_size=vocab_size, bos_id=bos_id, eos_id=eos_id)
@@ -124,13 +124,19 @@ def open_dataset(
         fingerprint=manifest.fingerprint,
         tokenizer=tokenizer,
         licence=meta.licence if meta else None,
-        warnings=tuple(manifest.warnings),
+        warnings=(*_warnings_of(meta, tokenizer), *manifest.warnings),
     )
 
 
 def open_configured(data: DataConfig) -> Dataset:
     """The dataset that a run's configuration names. Raises `DataError` as `open_dataset` does."""
     return open_dataset(data.dir, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)
+
+
+def _warnings_of(meta: Meta | None, tokenizer: Tokenizer | None) -> list[str]:
+    if meta and meta.tokenizer_file and tokenizer is None:
+        return [f"{meta.tokenizer_file}: a kind of tokenizer that this version does not read; no decoding"]
+    return []
 
 
 def _open_split(folder: Path, name: str, manifest: Manifest) -> PackedSplit:

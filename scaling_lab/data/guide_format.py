@@ -44,6 +44,7 @@ class SplitReader:
     path: Path
     vocab_size: int | None = None
     records: int = 0
+    largest_id: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
     def __iter__(self) -> Iterator[Document]:
@@ -58,10 +59,12 @@ class SplitReader:
         self._check_counts()
 
     def _check_ids(self, document: Document, number: int, byte: int) -> None:
-        if self.vocab_size is not None and max(document.tokens) >= self.vocab_size:
+        largest = max(document.tokens)
+        self.largest_id = max(self.largest_id, largest)
+        if self.vocab_size is not None and largest >= self.vocab_size:
             named = f" ({document.midi_path})" if document.midi_path else ""
             raise DataError(
-                f"{self.path}: record {number:,}{named} at byte {byte:,}: token id {max(document.tokens):,} is not "
+                f"{self.path}: record {number:,}{named} at byte {byte:,}: token id {largest:,} is not "
                 f"below the vocabulary size {self.vocab_size:,}; give the vocab_size of the tokenizer that made it"
             )
 

@@ -44,7 +44,7 @@ def read_records(path: Path) -> Iterator[Record]:
     """Records of `path`: array or JSONL by its first byte that is not white space, whatever its name; gzip by content.
 
     Blank lines and a byte order mark are passed over. Raises `DataError`, naming the byte, where the file is neither,
-    is cut off, or holds a record of more than 64 MiB; raises `OSError` if it can't be opened.
+    can't be opened, is cut off, or holds a record of more than 64 MiB.
     """
     with _opened(path) as stream:
         window = _Window(path, stream)
@@ -61,7 +61,11 @@ def read_records(path: Path) -> Iterator[Record]:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
-    with path.open("rb") as raw:
+    try:
+        raw = path.open("rb")
+    except OSError as error:
+        raise DataError(f"{path}: can't be read: {error.strerror}") from error
+    with raw:
         packed = raw.read(2) == b"\x1f\x8b"
         raw.seek(0)
         try:

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from scaling_lab.data.files import sha256_of, written_whole
+from scaling_lab.data.files import written_whole
 from scaling_lab.data.tokenizer import Tokenizer, load_tokenizer
 from scaling_lab.errors import DataError
 
@@ -28,7 +28,14 @@ class Meta(BaseModel):
     licence: str | None = Field(default=None, description="Terms under which the music may be used.")
     source: str | None = Field(default=None, description="Where the music came from.")
     source_sha256: str | None = Field(default=None, description="Digest of the files it came from.")
-    tunes: dict[str, int] = Field(default_factory=dict, description="What preparing did with the tunes, counted.")
+
+    @model_validator(mode="after")
+    def _ids_fit(self) -> "Meta":
+        for name in ("pad_id", "bos_id", "eos_id"):
+            id_ = getattr(self, name)
+            if id_ is not None and id_ >= self.vocab_size:
+                raise ValueError(f"{name} {id_} is not below vocab_size {self.vocab_size}")
+        return self
 
     def save(self, directory: Path) -> None:
         """Write meta.json into `directory`."""
@@ -51,11 +58,14 @@ def read_meta(directory: Path) -> Meta | None:
 
 
 def tokenizer_of(directory: Path, meta: Meta) -> Tokenizer | None:
-    """The tokenizer that `meta` names, or None. Raises `DataError` if it is not the one the data were made with."""
+    """The tokenizer that `meta` names; None if it names none, or one of a kind that this version does not read.
+
+    Raises `DataError` if it is not the one the data were made with.
+    """
     if meta.tokenizer_file is None:
         return None
     path = directory / meta.tokenizer_file
     tokenizer = load_tokenizer(path)
-    if meta.tokenizer_sha256 not in (None, sha256_of(path)):
+    if tokenizer is not None and meta.tokenizer_sha256 not in (None, tokenizer.sha256):
         raise DataError(f"{path}: changed since the data were prepared with it (see {META_FILE}); prepare them again")
     return tokenizer

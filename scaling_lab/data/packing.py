@@ -11,7 +11,6 @@ folder can't be written, `packed` lies in the user's cache.
 
 import errno
 import hashlib
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scaling_lab.data.files import cache_folder, locked
+from scaling_lab.data.files import cache_folder, folder_aside, locked, put_in_place, written_whole
 from scaling_lab.data.guide_format import SPLITS, find_splits
 from scaling_lab.data.manifest import (
     PIPELINE_VERSION,
@@ -31,7 +30,7 @@ from scaling_lab.data.manifest import (
     fingerprint,
     read_manifest,
 )
-from scaling_lab.data.meta import Meta
+from scaling_lab.data.meta import META_FILE, Meta
 from scaling_lab.data.splits import VAL_SHARE
 from scaling_lab.data.spool import NO_TEXT, Spool, spool_split
 from scaling_lab.errors import DataError
@@ -60,6 +59,7 @@ def packed_folder(
 
     Raises `DataError` if the data can't serve.
     """
+    find_splits(directory)  # refuses what is no dataset before a lock is left in it
     with ExitStack() as stack:
         home = _locked_home(directory, stack)
         for folder in (home / PACKED_FOLDER, directory / PACKED_FOLDER):
@@ -100,18 +100,9 @@ def _is_whole(folder: Path, manifest: Manifest) -> bool:
 
 def _replace(folder: Path, directory: Path, asked: Ids, meta: Meta | None, tokenizer_sha256: str | None) -> Manifest:
     """Pack into a folder aside, and put it in the place of `folder`. The caller holds the lock."""
-    aside, old = folder.with_suffix(".tmp"), folder.with_suffix(".old")
-    for leftover in (aside, old):
-        shutil.rmtree(leftover, ignore_errors=True)
-    aside.mkdir()
-    try:
+    with folder_aside(folder) as aside:
         manifest = pack(directory, aside, asked, meta, tokenizer_sha256)
-        if folder.exists():
-            folder.rename(old)
-        aside.rename(folder)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+        put_in_place(aside, folder)
     return manifest
 
 
@@ -122,11 +113,7 @@ def pack(directory: Path, folder: Path, asked: Ids, meta: Meta | None, tokenizer
     train becomes it, drawn by the group (`midi_path`) of a document.
     """
     sources = describe_sources(directory)
-    known = Ids(
-        vocab_size=asked.vocab_size or (meta.vocab_size if meta else None),
-        bos_id=asked.bos_id if asked.bos_id is not None else (meta.bos_id if meta else None),
-        eos_id=asked.eos_id if asked.eos_id is not None else (meta.eos_id if meta else None),
-    )
+    known = _known(asked, meta, directory)
     spools = {
         split: spool_split(path, folder / f"{split}.spool", known) for split, path in find_splits(directory).items()
     }
@@ -186,6 +173,19 @@ def _selected(spools: dict[str, Spool], directory: Path) -> tuple[dict[str, _Sel
     return kept, notes
 
 
+def _known(asked: Ids, meta: Meta | None, directory: Path) -> Ids:
+    """What is asked for, completed from meta.json. The vocabulary may be asked for larger than there, not smaller."""
+    if meta is None:
+        return asked
+    if asked.vocab_size is not None and asked.vocab_size < meta.vocab_size:
+        raise DataError(
+            f"{directory / META_FILE}: the vocabulary has {meta.vocab_size:,} ids, and vocab_size asks for "
+            f"{asked.vocab_size:,}; leave it out, or give at least {meta.vocab_size:,}"
+        )
+    from_meta = Ids(vocab_size=meta.vocab_size, bos_id=meta.bos_id, eos_id=meta.eos_id)
+    return from_meta.model_copy(update=asked.model_dump(exclude_none=True))
+
+
 def _settled(known: Ids, largest_id: int) -> Ids:
     """All three ids: what is not known is found from the data, special ids coming after the vocabulary."""
     free = known.vocab_size if known.vocab_size is not None else largest_id + 1
@@ -225,14 +225,15 @@ def _write_split(folder: Path, split: str, selection: _Selection, ids: Ids) -> P
     lengths = np.array(spool.lengths)[keep] + 2
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype("<i8")
     digest = hashlib.sha256()
-    with tokens_file(folder, split).open("wb") as stream:
+    with written_whole(tokens_file(folder, split)) as stream:
         _write_header(stream, dtype, int(offsets[-1]))
         for document, kept in zip(spool.documents(), keep, strict=True):
             if kept:
                 raw = bos + document.astype(dtype).tobytes() + eos
                 digest.update(raw)
                 stream.write(raw)
-    np.save(offsets_file(folder, split), offsets)
+    with written_whole(offsets_file(folder, split)) as stream:
+        np.save(stream, offsets)
     characters = np.array(spool.characters)[keep]
     unique = dict(zip((spool.digests[i] for i in np.flatnonzero(keep)), lengths, strict=True))
     return PackedCounts(

@@ -4,18 +4,19 @@ canonical text, exact duplicates dropped, clustered by melody, split by cluster,
 written, read back. The same corpus gives the same bytes on any machine.
 """
 
-import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaling_lab.data.clusters import cluster
-from scaling_lab.data.files import locked
+from scaling_lab.data.files import folder_aside, locked, put_in_place
 from scaling_lab.data.guide_format import SPLITS, Document, write_jsonl
-from scaling_lab.data.manifest import PIPELINE_VERSION, Ids, Manifest
-from scaling_lab.data.meta import META_FILE, Meta
-from scaling_lab.data.packing import packed_folder
-from scaling_lab.data.sources import Corpus, music21_core
+from scaling_lab.data.manifest import PIPELINE_VERSION, Ids, Manifest, read_manifest
+from scaling_lab.data.meta import Meta, read_meta
+from scaling_lab.data.packing import PACKED_FOLDER, packed_folder
+from scaling_lab.data.sources import CORE_NAME, Corpus, SourceTune, music21_core
 from scaling_lab.data.splits import cluster_keys, split_of
 from scaling_lab.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, CharTokenizer
 from scaling_lab.errors import DataError
@@ -42,61 +43,66 @@ class PreparationSummary:
     vocab_size: int
 
 
-@dataclass(frozen=True)
-class _Tune:
-    place: str
-    abc: str
-
-
 def prepare_core(out_dir: Path) -> PreparationSummary:
     """Prepare music21's core corpus in `out_dir`, which is there whole or not at all; again, it changes nothing.
 
     Raises `DataError` if music21 is not installed, or if `out_dir` holds anything else.
     """
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    with locked(out_dir.parent / f".{out_dir.name}.lock"):
-        _refuse_foreign(out_dir)
+    with _reserved(out_dir):
         return _prepare(music21_core(), out_dir)
 
 
-def _refuse_foreign(out_dir: Path) -> None:
-    """A folder that is not ours is never replaced."""
-    if out_dir.exists() and any(out_dir.iterdir()) and not (out_dir / META_FILE).is_file():
-        raise DataError(f"{out_dir}: holds something that was not prepared here; name an empty or a new folder")
+def ensure_core(out_dir: Path) -> None:
+    """Prepare the core corpus in `out_dir` unless this version has done so. Raises as `prepare_core` does."""
+    if _is_current(out_dir):
+        return  # without the lock, which a read-only disk would refuse
+    with _reserved(out_dir):
+        if not _is_current(out_dir):
+            _prepare(music21_core(), out_dir)
+
+
+def _is_current(out_dir: Path) -> bool:
+    meta = read_meta(out_dir)
+    return meta is not None and meta.pipeline_version == PIPELINE_VERSION
+
+
+@contextmanager
+def _reserved(out_dir: Path) -> Iterator[None]:
+    """Keeps other processes from preparing the same folder, and us from replacing one that is not ours."""
+    with ExitStack() as stack:
+        try:
+            out_dir.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(locked(out_dir.parent / f".{out_dir.name}.lock"))
+        except OSError as error:
+            raise DataError(f"{out_dir}: can't be prepared there: {error.strerror}; name another folder") from error
+        if not _may_be_replaced(out_dir):
+            raise DataError(f"{out_dir}: holds something that was not prepared here; name an empty or a new folder")
+        yield
+
+
+def _may_be_replaced(out_dir: Path) -> bool:
+    if not out_dir.is_dir():
+        return not out_dir.exists()
+    meta = read_meta(out_dir)
+    return meta.name == CORE_NAME if meta else not any(out_dir.iterdir())
 
 
 def _prepare(corpus: Corpus, out_dir: Path) -> PreparationSummary:
-    rejected: Counter[str] = Counter()
-    tunes: dict[str, _Tune] = {}
-    for found in corpus.tunes:
-        try:
-            text = canonical(found.text)
-        except RejectedTune as error:
-            rejected[error.reason] += 1
-        else:
-            tunes.setdefault(text, _Tune(found.place, text))
-    unique = list(tunes.values())
-    melodies = [melody(tune.abc) for tune in unique]
+    tunes, rejected = _cleaned(corpus)
+    melodies = [melody(tune.text) for tune in tunes]
     clusters = cluster([shingles(voices) for voices in melodies])
-    counted = {
-        "read": len(corpus.tunes),
-        "rejected": rejected.total(),
-        "exact_duplicates": len(corpus.tunes) - rejected.total() - len(unique),
-        "kept": len(unique),
-        "clusters": len(set(clusters)),
-    }
-    splits: dict[str, list[_Tune]] = {split: [] for split in SPLITS}
-    for tune, key in zip(unique, cluster_keys(clusters, melodies), strict=True):
+    splits: dict[str, list[SourceTune]] = {split: [] for split in SPLITS}
+    for tune, key in zip(tunes, cluster_keys(clusters, melodies), strict=True):
         splits[split_of(key)].append(tune)
-    manifest = _write(corpus, splits, counted, out_dir)
+    manifest = _write(corpus, splits, out_dir)
     return PreparationSummary(
         directory=out_dir,
         fingerprint=manifest.fingerprint,
-        tunes_read=counted["read"],
+        tunes_read=len(corpus.tunes),
         rejected=dict(rejected),
-        exact_duplicates=counted["exact_duplicates"],
-        tunes=counted["kept"],
-        clusters=counted["clusters"],
+        exact_duplicates=len(corpus.tunes) - rejected.total() - len(tunes),
+        tunes=len(tunes),
+        clusters=len(set(clusters)),
         documents={name: split.documents for name, split in manifest.splits.items()},
         tokens={name: split.tokens for name, split in manifest.splits.items()},
         characters={name: split.characters for name, split in manifest.splits.items()},
@@ -104,34 +110,52 @@ def _prepare(corpus: Corpus, out_dir: Path) -> PreparationSummary:
     )
 
 
-def _write(corpus: Corpus, splits: dict[str, list[_Tune]], counted: dict[str, int], out_dir: Path) -> Manifest:
+def _cleaned(corpus: Corpus) -> tuple[list[SourceTune], Counter[str]]:
+    """The tunes in canonical text, each text once, in the order of the corpus; and what was rejected, by reason."""
+    first_of: dict[str, SourceTune] = {}
+    rejected: Counter[str] = Counter()
+    for tune in corpus.tunes:
+        try:
+            text = canonical(tune.text)
+        except RejectedTune as error:
+            rejected[error.reason] += 1
+        else:
+            first_of.setdefault(text, SourceTune(tune.place, text))
+    return list(first_of.values()), rejected
+
+
+def _write(corpus: Corpus, splits: dict[str, list[SourceTune]], out_dir: Path) -> Manifest:
     """Write the dataset aside, read it back by packing it, and put it in place."""
-    aside = out_dir.parent / f".{out_dir.name}.tmp"
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
-    try:
-        tokenizer = CharTokenizer.train(tune.abc for tune in splits["train"])
+    with folder_aside(out_dir) as aside:
+        tokenizer = CharTokenizer.train(tune.text for tune in splits["train"])
         tokenizer.save(aside / TOKENIZER_FILE)
         for split, tunes in splits.items():
             (aside / split).mkdir()
             write_jsonl(aside / split / "data.json", (_document(tune, tokenizer) for tune in tunes))
-        meta = _meta(corpus, tokenizer, counted)
+        meta = _meta(corpus, tokenizer)
         meta.save(aside)
         with packed_folder(aside, Ids(), meta, tokenizer.sha256) as (_, manifest):
-            pass
-        if out_dir.exists():
-            shutil.rmtree(out_dir)
-        aside.rename(out_dir)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            if not _is_same(out_dir, manifest):
+                put_in_place(aside, out_dir)
     return manifest
 
 
-def _document(tune: _Tune, tokenizer: CharTokenizer) -> Document:
-    return Document([BOS_ID, *tokenizer.encode(tune.abc), EOS_ID], tune.abc, tune.place)
+def _is_same(out_dir: Path, new: Manifest) -> bool:
+    """Whether `out_dir` holds just what was prepared now: then it stays, and with it whatever reads from it."""
+    old = read_manifest(out_dir / PACKED_FOLDER)
+    try:
+        if old is None or not old.still_holds(out_dir, new.asked, new.tokenizer_sha256):
+            return False
+    except DataError:  # a file of it is missing: then it is to be made whole
+        return False
+    return [(file.path, file.sha256) for file in old.sources] == [(file.path, file.sha256) for file in new.sources]
 
 
-def _meta(corpus: Corpus, tokenizer: CharTokenizer, counted: dict[str, int]) -> Meta:
+def _document(tune: SourceTune, tokenizer: CharTokenizer) -> Document:
+    return Document([BOS_ID, *tokenizer.encode(tune.text), EOS_ID], tune.text, tune.place)
+
+
+def _meta(corpus: Corpus, tokenizer: CharTokenizer) -> Meta:
     return Meta(
         name=corpus.name,
         vocab_size=tokenizer.vocab_size,
@@ -144,5 +168,4 @@ def _meta(corpus: Corpus, tokenizer: CharTokenizer, counted: dict[str, int]) -> 
         licence=corpus.licence,
         source="https://github.com/cuthbertLab/music21 (music21/corpus), read in place from the installed package",
         source_sha256=corpus.sha256,
-        tunes=counted,
     )

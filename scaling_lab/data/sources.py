@@ -12,6 +12,7 @@ from pathlib import Path
 from scaling_lab.errors import DataError
 from scaling_lab.music.abc import split_tunes
 
+CORE_NAME = "music21-core"
 CORE_FOLDERS = ("airdsAirs", "oneills1850", "ryansMammoth", "miscFolk")
 CORE_LICENCE = "traditional tunes, printed 1782 to 1903; no stated terms against their use"
 
@@ -44,7 +45,7 @@ def music21_core() -> Corpus:
             raw = path.read_bytes()
             digest.update(f"{folder}/{path.name} {len(raw)}\n".encode() + raw)
             tunes.extend(_tunes_of(f"{folder}/{path.name}", raw))
-    return Corpus("music21-core", CORE_LICENCE, digest.hexdigest(), tuple(tunes))
+    return Corpus(CORE_NAME, CORE_LICENCE, digest.hexdigest(), tuple(tunes))
 
 
 def decode_text(raw: bytes) -> str:

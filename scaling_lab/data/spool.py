@@ -21,6 +21,8 @@ from scaling_lab.data.splits import draw
 
 NO_TEXT = -1
 
+_ID = np.dtype("<u4")
+
 
 @dataclass
 class Spool:
@@ -47,16 +49,14 @@ class Spool:
 
     def documents(self) -> Iterator[np.ndarray]:
         """The ids of each document, (length,) uint32, read from disk as they are asked for."""
-        tokens = np.memmap(self.path, dtype="<u4", mode="r")
-        start = 0
-        for length in self.lengths:
-            yield tokens[start : start + length]
-            start += length
+        with self.path.open("rb") as stream:
+            for length in self.lengths:
+                yield np.frombuffer(stream.read(length * _ID.itemsize), dtype=_ID)
 
-    def add(self, document: Document, raw: bytes, length: int) -> None:
-        """Note what is to be remembered of a document whose `length` ids were written as `raw`."""
+    def add(self, document: Document, raw: bytes) -> None:
+        """Note what is to be remembered of a document whose ids were written as `raw`."""
         digest = hashlib.blake2b(raw, digest_size=16).digest()
-        self.lengths.append(length)
+        self.lengths.append(len(raw) // _ID.itemsize)
         self.characters.append(len(document.abc) if document.abc else NO_TEXT)
         self.digests.append(digest)
         self.draws.append(draw(document.midi_path.encode() if document.midi_path else digest))
@@ -74,11 +74,10 @@ def spool_split(source: Path, target: Path, known: Ids) -> Spool:
             if not inner:
                 reader.skipped["nothing between BOS and EOS"] += 1
                 continue
-            raw = np.asarray(inner, dtype="<u4").tobytes()
+            raw = np.array(inner, dtype=_ID).tobytes()
             stream.write(raw)
-            spool.add(document, raw, len(inner))
-            spool.largest_id = max(spool.largest_id, *inner) if len(inner) > 1 else max(spool.largest_id, inner[0])
-    spool.skipped = reader.skipped
+            spool.add(document, raw)
+    spool.skipped, spool.largest_id = reader.skipped, reader.largest_id
     return spool
 
 

@@ -76,21 +76,28 @@ class CharTokenizer:
             stream.write(self._as_json())
 
     def _character(self, id_: int) -> str:
-        if id_ >= len(SPECIALS):
-            return self.characters[id_ - len(SPECIALS)]
-        return UNKNOWN if id_ == UNK_ID else ""
+        if id_ in (PAD_ID, BOS_ID, EOS_ID):
+            return ""
+        # A vocabulary may be declared larger than the tokenizer's, and a model may then write such an id.
+        return self.characters[id_ - len(SPECIALS)] if UNK_ID < id_ < self.vocab_size else UNKNOWN
 
     def _as_json(self) -> bytes:
         content = {"type": "char", "specials": SPECIALS, "characters": self.characters}
         return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def load_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer saved at `path`. Raises `DataError` if there is none, or none of a known kind."""
+def load_tokenizer(path: Path) -> Tokenizer | None:
+    """The tokenizer saved at `path`; None if it is of a kind that this version does not read.
+
+    Raises `DataError` if the file is missing or damaged.
+    """
     try:
         content = orjson.loads(path.read_bytes())
-        if content["type"] != "char" or tuple(content["specials"]) != SPECIALS:
-            raise DataError(f"{path}: not a tokenizer this version knows (type {content['type']!r})")
-        return CharTokenizer(content["characters"])
-    except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+    except (OSError, orjson.JSONDecodeError) as error:
         raise DataError(f"{path}: not a tokenizer ({error}); prepare the data again") from error
+    match content:
+        case {"type": "char", "specials": specials, "characters": [*characters]} if tuple(specials) == SPECIALS:
+            if all(isinstance(character, str) and len(character) == 1 for character in characters):
+                return CharTokenizer(characters)
+            raise DataError(f"{path}: characters: must be a list of single characters; prepare the data again")
+    return None

@@ -18,7 +18,6 @@ from scipy.special import stdtrit
 
 from scaling_lab.laws.projection import (
     ALPHA_GRID,
-    TINY,
     Projection,
     minimise,
     powers,
@@ -33,8 +32,9 @@ N_PARAMETERS = 3
 # A relative residual this small is the rounding of a loss to double precision: a fit that close is exact.
 ROUNDING = 1e-13
 
-# Between neighbouring curves of the region an extreme is missed by about (1 / 128)² of the interval's width.
-N_CURVES = 65
+# Curves taken across the region. An extreme between two of them is missed by (1 / 512)² of an interval's width, and by
+# 1 / 256 at worst, where it sits on the corner of a cut.
+N_CURVES = 257
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,10 @@ class Region:
     def loss(self, n: Array, noise_per_run: float = 0.0) -> tuple[Array, Array]:
         """(M,) lowest and highest loss at n (M,). noise_per_run 1 adds the noise of one new run, 1/K of a mean of K."""
         u_RM = (n / self.sizes.unit) ** -self.curves.alphas[:, None]
-        return self._range(u_RM, 1.0, noise_per_run)
+        low_M, high_M = self._range(u_RM, 1.0, noise_per_run)
+        # An exact fit's band is as wide as the curve's last digits, and may fall to one side of it.
+        best_M = self.curve(n)
+        return np.minimum(low_M, best_M), np.maximum(high_M, best_M)
 
     def _range(self, a_factor_RM: Array, c_factor: float, noise_per_run: float) -> tuple[Array, Array]:
         """(M,) ends of the range over the region of y = a_factor·a + c_factor·c, factors >= 0.
@@ -153,7 +156,9 @@ class Region:
         for cut in () if whole else (_c_at_zero, _a_at_zero):
             cut_low_M, cut_high_M, _ = _extremes(cut(self, a_factor_RM, c_factor), noise_per_run)
             low_M, high_M = np.minimum(low_M, cut_low_M), np.maximum(high_M, cut_high_M)
-        return np.maximum(low_M, 0), high_M
+        # With noise as large as the losses not even L = 0, the corner of both cuts, is ruled out.
+        corner_rss = self.sizes.n_points
+        return np.where(corner_rss <= self.threshold, 0, np.maximum(low_M, 0)), high_M
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +209,8 @@ def _extremes(face: _Face, noise_per_run: float) -> tuple[Array, Array, bool]:
     A new run's noise adds noise_per_run·y² to v, for its own residual is one more term of the RSS.
     """
     v_RM = face.v + noise_per_run * face.y**2
-    reach_RM = np.sqrt(np.maximum(face.slack, 0) / np.maximum(v_RM, TINY))
+    # A y that no change of the free columns moves has v = 0, and stays where it is.
+    reach_RM = np.where(v_RM > 0, np.sqrt(np.maximum(face.slack, 0) / np.where(v_RM > 0, v_RM, 1)), 0)
     inside = face.slack >= 0
     ends, whole = [], True
     for sign in (-1, 1):
@@ -228,9 +234,9 @@ def find_region(sizes: Sizes, confidence: float) -> Region:
 def rss_limit(sizes: Sizes, noise: Noise, rss: float, confidence: float) -> float:
     """The RSS above which a curve is ruled out, from the best RSS and the noise.
 
-    Losses are rounded, so that the RSS of an exact fit has no meaning, nor has an F ratio to it.
+    Losses are rounded, so that the RSS of an exact fit has no meaning, nor has an F ratio to it; and so is the RSS.
     """
-    return rss + max(noise.slack(confidence), sizes.n_points * ROUNDING**2)
+    return rss + max(noise.slack(confidence), sizes.n_points * ROUNDING**2, rss * ROUNDING)
 
 
 def _alpha_interval(sizes: Sizes, grid: Projection, best: Projection, threshold: float) -> tuple[float, float]:

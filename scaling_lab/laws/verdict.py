@@ -85,7 +85,7 @@ def _not_monotone(evidence: Evidence) -> Reason | None:
         standard_error = np.sqrt(sizes.seed_variance * (1 / sizes.seeds[:-1] + 1 / sizes.seeds[1:]))
         noise = standard_error * stdtrit(sizes.seeds_dof, evidence.confidence)
     at = int(np.argmax(rise - noise)) if rise.size else 0
-    if not rise.size or rise[at] <= noise[at]:
+    if not rise.size or rise[at] <= max(noise[at], ROUNDING):
         return None
     small, large = wording.size(sizes.n[at]), wording.size(sizes.n[at + 1])
     beyond = f", beyond the {wording.percent(noise[at])} that seeds explain" if sizes.seeds_dof else ""
@@ -99,14 +99,14 @@ def _lack_of_fit(evidence: Evidence) -> Reason | None:
     sizes, spare = evidence.sizes, evidence.sizes.n_sizes - N_PARAMETERS
     if spare < 1 or not sizes.seeds_dof or evidence.rss <= sizes.n_points * ROUNDING**2:
         return None
-    ratio = evidence.rss / spare / sizes.seed_variance if sizes.seed_variance > 0 else np.inf
-    chance = float(fdtrc(spare, sizes.seeds_dof, ratio)) if np.isfinite(ratio) else 0.0
+    # Seeds that differ by rounding only do not differ.
+    alike = sizes.seed_variance <= ROUNDING**2
+    ratio = np.inf if alike else evidence.rss / spare / sizes.seed_variance
+    chance = 0.0 if alike else float(fdtrc(spare, sizes.seeds_dof, ratio))
     if chance >= 1 - evidence.confidence:
         return None
-    detail = (
-        f"The curve misses the mean losses by {np.sqrt(ratio):.1f} times what seeds explain (p = {chance:.2g}): "
-        "the sizes do not lie on one power law."
-    )
+    times = "more than seeds, all alike, explain" if alike else f"{np.sqrt(ratio):.1f} times what seeds explain"
+    detail = f"The curve misses the mean losses by {times} (p = {chance:.2g}): the sizes do not lie on one power law."
     cure = (
         "Tune the learning rate of each size and train the sizes again, for one rate for all bends the curve; "
         f"or leave out the smallest, N = {wording.size(sizes.n[0])}, and add a larger."

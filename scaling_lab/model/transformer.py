@@ -73,13 +73,15 @@ class Block(nn.Module):
 class Transformer(nn.Module):
     """Next-token logits for a flat stretch of tokens cut into pieces."""
 
-    def __init__(self, config: ModelConfig, vocab_size: int, seed: int = 0) -> None:
+    def __init__(self, config: ModelConfig, vocab_size: int, seed: int | None = 0) -> None:
+        """`seed` fixes the initial weights; None leaves them unset, for a model whose weights will be loaded."""
         super().__init__()
         self.config, self.vocab_size = config, vocab_size
         self.embedding = nn.Embedding(vocab_size, config.d_model)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.n_layers))
         self.final_norm = nn.LayerNorm(config.d_model, bias=False)
-        self._initialise(seed)
+        if seed is not None:
+            self._initialise(seed)
 
     def forward(self, tokens_M: Tensor, lengths: Sequence[int]) -> Tensor:
         """Logits for the token that follows each given one.

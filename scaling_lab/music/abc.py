@@ -15,7 +15,8 @@ HEADER_FIELDS = "RMLQPVK"
 
 NOTE = re.compile(r"[_^=]*[A-Ga-g][,']*")
 
-_FIELD = re.compile(r"([A-Za-z+]):(.*)")
+# Not "A:|", which is a note and the end of a repeat.
+_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 _INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
 _QUOTED = re.compile(r'"([^"]*)"')
@@ -23,6 +24,8 @@ _CHORD_SYMBOL = re.compile(r"[A-G][#b]?(?:m|min|maj|dim|aug|sus|add|[+-])?\d{0,2
 _OLD_CHORD = re.compile(r"\+((?:[_^=]*[A-Ga-g][,']*[\d/]*){2,})\+")
 _DECORATION = re.compile(r"!([A-Za-z0-9.+<>()/-]+)!")
 _KEY = re.compile(r"([A-G][#b]?)\s*([A-Za-z]*)(.*)")
+_MODES = {"": "", "maj": "", "ion": "", "min": "m", "aeo": "m"}
+_MODES |= {mode: mode for mode in ("mix", "dor", "phr", "lyd", "loc", "exp")}
 _VOICE = re.compile(r"\S+")
 _PARTS = re.compile(r"[A-Z0-9().*]+")
 
@@ -112,7 +115,7 @@ def _field_value(name: str, value: str) -> str:
         case "R":
             return value.lower()
         case "Q":
-            return _QUOTED.sub("", value).strip()
+            return _QUOTED.sub("", value).replace(" ", "")
         case "V":
             found = _VOICE.match(value)
             return found[0] if found else ""
@@ -129,15 +132,9 @@ def _key(value: str) -> str:
     match = _KEY.fullmatch(value)
     if match is None:
         return value
-    tonic, mode, rest = match[1], match[2], match[3]
-    short = mode[:3].lower()
-    if short in ("m", "min") and mode != "M":
-        short = "m"
-    elif short in ("maj", "m"):
-        short = ""
-    elif short not in ("mix", "dor", "phr", "lyd", "loc", "ion", "aeo", "exp"):
-        return value
-    return tonic + short + rest
+    tonic, mode, rest = match.groups()
+    short = "m" if mode == "m" else _MODES.get(mode[:3].lower())
+    return value if short is None else tonic + short + rest
 
 
 def _body_lines(text: str) -> Iterator[str]:
@@ -167,16 +164,19 @@ def _music(line: str) -> str:
 
     def keep(text: str) -> str:
         kept.append(text)
-        return f"\x00{len(kept) - 1}\x00"
+        return f"\x00{len(kept) - 1}\x00"  # no letter of ABC, so nothing below touches it
 
     def inline(match: re.Match[str]) -> str:
         value = _field_value(match[1], match[2])
         return keep(f"[{match[1]}:{value}]") if value else ""
 
+    line = line.replace("\x00", "")
     line = _QUOTED.sub(lambda m: keep(m[0]) if _CHORD_SYMBOL.fullmatch(m[1]) else "", line)
     line = _INLINE_FIELD.sub(inline, line)
     line = _DECORATION.sub(lambda m: keep(m[0]) if _HEARD.fullmatch(m[1]) else "", line)
     line = _OLD_CHORD.sub(r"[\1]", line)
     pieces = re.split(r"(\x00\d+\x00)", line)
     pieces = [kept[int(p[1:-1])] if p.startswith("\x00") else _NOT_MUSIC.sub("", p) for p in pieces]
-    return _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", "".join(pieces))).strip()
+    clean = _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", "".join(pieces))).strip()
+    # What is left of rubbish may look like a field, and would be read as one.
+    return "" if _FIELD.match(clean) else clean

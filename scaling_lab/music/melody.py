@@ -6,7 +6,10 @@ share hardly one.
 """
 
 import re
+from functools import cache
 from itertools import pairwise
+
+from scaling_lab.music.abc import NOTE
 
 SHINGLE_INTERVALS = 12
 
@@ -18,12 +21,10 @@ _SHARPS_OF_MODE = {"": 0, "m": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "l
 _ORDER_OF_SHARPS = "FCGDAEB"
 
 _KEY = re.compile(r"([A-G][#b]?)(mix|dor|phr|lyd|loc|m)?")
-_NOTE = r"([_^=]*)([A-Ga-g])([,']*)"
-_NOTE_IN_CHORD = re.compile(_NOTE)
 _SYMBOL = re.compile(
     r"^(?P<field>[A-Z]):(?P<value>.*)$|\[(?P<inline>[A-Z]):(?P<inline_value>[^\]]*)\]"
     r'|"[^"]*"|![^!]*!|\{[^}]*\}|(?P<bar>[|:]+)'
-    rf"|(?P<notes>\[[^\]|:]*\]|{_NOTE})[\d/]*[)<>]*(?P<tie>-?)",
+    rf"|(?P<notes>\[[^\]|:]*\]|{NOTE.pattern})[\d/]*[)<>]*(?P<tie>-?)",
     re.MULTILINE,
 )
 
@@ -74,7 +75,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.signature: Signature = {}
-        self.in_bar: Signature = {}
+        self.in_bar: dict[int, int] = {}
         self.voice = ""
         self.tied = False
         self.pitches: dict[str, list[int]] = {}
@@ -96,19 +97,27 @@ class _Reader:
             self.voice, self.in_bar, self.tied = value or "", {}, False
 
     def _sound(self, notes: str, tied: bool) -> None:
-        found = [self._pitch(*match.groups()) for match in _NOTE_IN_CHORD.finditer(notes)]
-        if not found:
+        spelled = NOTE.findall(notes) if notes.startswith("[") else [notes]
+        if not spelled:
             return
+        pitch = max(map(self._pitch, spelled))
         row = self.pitches.setdefault(self.voice, [])
-        if not (self.tied and row and row[-1] == max(found)):
-            row.append(max(found))
+        if not (self.tied and row and row[-1] == pitch):
+            row.append(pitch)
         self.tied = tied
 
-    def _pitch(self, accidental: str, letter: str, octave: str) -> int:
-        name = letter.upper()
-        in_octave = name + ("'" if letter.islower() else "") + octave
-        if accidental:
-            self.in_bar[in_octave] = sum(_ACCIDENTALS[sign] for sign in accidental)
-        raised = self.in_bar.get(in_octave, self.signature.get(name, 0))
-        octaves = letter.islower() + octave.count("'") - octave.count(",")
-        return 60 + _SEMITONES[name] + raised + 12 * octaves
+    def _pitch(self, note: str) -> int:
+        letter, natural, accidental = _spelling(note)
+        if accidental is not None:
+            self.in_bar[natural] = accidental
+        return natural + self.in_bar.get(natural, self.signature.get(letter, 0))
+
+
+@cache
+def _spelling(note: str) -> tuple[str, int, int | None]:
+    """Letter of a note like `^c'`, its MIDI number without accidental, and the semitones of its accidental, if any."""
+    name = note.lstrip("_^=")
+    signs = note[: len(note) - len(name)]
+    octaves = name[0].islower() + name.count("'") - name.count(",")
+    letter = name[0].upper()
+    return letter, 60 + _SEMITONES[letter] + 12 * octaves, sum(_ACCIDENTALS[sign] for sign in signs) if signs else None

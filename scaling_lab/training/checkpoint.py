@@ -11,6 +11,7 @@ import os
 import pickle
 import shutil
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,9 @@ def load_tensors(path: Path) -> dict[str, Any]:
         CheckpointError: if the file is missing, damaged, or holds more than tensors and plain values.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a foreign pickle's protocol: the error that follows says more
+            return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise CheckpointError(f"{path}: no such file; train the run first, or name another") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError) as error:

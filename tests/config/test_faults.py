@@ -101,9 +101,7 @@ WRONG = {
     "less than a batch": _file(
         "recipe:\n  tokens: 1000\n", "2:3", "recipe.tokens", "less than one batch of 512,000 (batch_size_tokens)"
     ),
-    "warmup to the end": _file(
-        "recipe:\n  tokens: 600_000\n", "2:3", "recipe.warmup_tokens", "leaves nothing of the 600,000 tokens"
-    ),
+    "warmup to the end": _file("recipe:\n  warmup_fraction: 1\n", "2:3", "recipe.warmup_fraction", "below 1"),
     "id without vocabulary": _file(
         "data:\n  bos_id: 3\n", "2:3", "data.bos_id", "nothing without vocab_size; give both"
     ),

@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+
+from scaling_lab.data import dataset as dataset_module
+from scaling_lab.data.dataset import CORE_DIR, GUIDE_DIR, default_data_dir, open_dataset
+from scaling_lab.data.tokenizer import CharTokenizer
+from scaling_lab.errors import DataError
+
+
+def test_meta_json_says_what_ids_mean(small):
+    dataset = open_dataset(small.root)
+    assert (dataset.vocab_size, dataset.bos_id, dataset.eos_id) == (10, 1, 2)
+    assert dataset.warnings == ()
+    assert dataset.name == "dataset"
+    assert len(dataset.fingerprint) == 12
+
+
+def test_without_meta_json_special_ids_follow_the_largest_of_all_splits(small):
+    (small.root / "meta.json").unlink()
+    dataset = open_dataset(small.root)
+    assert (dataset.vocab_size, dataset.bos_id, dataset.eos_id) == (12, 10, 11)
+    assert dataset.tokenizer is None
+    assert "no meta.json and no vocab_size: 12 ids" in dataset.warnings[0]
+
+
+def test_documents_that_all_begin_and_end_alike_are_pointed_out(guide):
+    guide.split("train", [{"tokens": [1, i, 2]} for i in range(3, 9)])
+    guide.split("val", [{"tokens": [1, 9, 2]}])
+    assert any("all documents begin with id 1 and end with 2" in said for said in open_dataset(guide.root).warnings)
+
+
+def test_ids_that_are_asked_for_come_before_meta_json(small):
+    dataset = open_dataset(small.root, vocab_size=16, bos_id=3, eos_id=15)
+    assert (dataset.vocab_size, dataset.bos_id, dataset.eos_id) == (16, 3, 15)
+    assert dataset.val.tokens.tolist() == [3, 8, 9, 15]
+
+
+def test_a_vocabulary_given_alone_grows_by_bos_and_eos(small):
+    (small.root / "meta.json").unlink()
+    dataset = open_dataset(small.root, vocab_size=10)
+    assert (dataset.vocab_size, dataset.bos_id, dataset.eos_id) == (12, 10, 11)
+
+
+def test_a_vocabulary_smaller_than_that_of_meta_json_is_refused(small):
+    with pytest.raises(DataError, match=r"has 10 ids, and vocab_size asks for 9"):
+        open_dataset(small.root, vocab_size=9)
+
+
+def test_an_id_beyond_the_vocabulary_is_refused_before_anything_is_packed(small):
+    small.meta(vocab_size=9, bos_id=1, eos_id=2)
+    with pytest.raises(DataError, match=r"data\.json: record 1 \(v\.mid\) at byte 0: token id 9 is not below"):
+        open_dataset(small.root)
+    assert not (small.root / "packed").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "vocab_size: Field required"),
+        ({"vocab_size": "10"}, "vocab_size: Input should be a valid integer"),
+        ({"vocab_size": 10, "bos_id": 10}, "bos_id 10 is not below vocab_size 10"),
+    ],
+)
+def test_a_wrong_meta_json_names_the_key(small, content: dict, message: str):
+    small.meta(**content)
+    with pytest.raises(DataError, match=message):
+        open_dataset(small.root)
+
+
+def test_the_tokenizer_of_meta_json_decodes(small):
+    tokenizer = CharTokenizer("abcdef")
+    tokenizer.save(small.root / "tokenizer.json")
+    small.meta(vocab_size=10, bos_id=1, eos_id=2, tokenizer_file="tokenizer.json", tokenizer_sha256=tokenizer.sha256)
+    dataset = open_dataset(small.root)
+    assert dataset.tokenizer is not None
+    assert dataset.tokenizer.decode(dataset.val.tokens) == "ef"
+
+
+def test_another_tokenizer_than_the_data_were_made_with_is_refused(small):
+    CharTokenizer("abcdef").save(small.root / "tokenizer.json")
+    small.meta(vocab_size=10, tokenizer_file="tokenizer.json", tokenizer_sha256="0" * 64)
+    with pytest.raises(DataError, match=r"tokenizer\.json: changed since the data were prepared"):
+        open_dataset(small.root)
+
+
+def test_a_foreign_tokenizer_costs_the_decoding_and_no_more(small):
+    (small.root / "bpe.json").write_text('{"model": {"type": "BPE"}}')
+    small.meta(vocab_size=10, bos_id=1, eos_id=2, tokenizer_file="bpe.json")
+    dataset = open_dataset(small.root)
+    assert dataset.tokenizer is None
+    assert dataset.warnings == ("bpe.json: a kind of tokenizer that this version does not read; no decoding",)
+
+
+def test_records_left_out_are_told_by_reason(small):
+    small.split("train", [{"tokens": [4]}] * 200 + [{"tokens": []}])
+    assert open_dataset(small.root).warnings == ("train: 1 records left out (tokens is empty: 1)",)
+
+
+def test_the_summary_counts_each_split(small):
+    assert open_dataset(small.root).summary()["train"] == {
+        "documents": 4,
+        "tokens": 20,
+        "unique_tokens": 20,
+        "characters": 12,
+        "length_p50": 5,
+        "length_p95": 5,
+        "length_max": 5,
+    }
+
+
+def test_the_fingerprint_names_what_a_model_sees_and_not_where_it_lies(small, tmp_path):
+    before = open_dataset(small.root).fingerprint
+    small.root.rename(tmp_path / "elsewhere")
+    assert open_dataset(tmp_path / "elsewhere").fingerprint == before
+    assert open_dataset(tmp_path / "elsewhere", vocab_size=11).fingerprint != before
+
+
+def test_the_guides_folder_is_the_default_where_it_exists(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert default_data_dir() == CORE_DIR
+    (tmp_path / GUIDE_DIR).mkdir(parents=True)
+    assert default_data_dir() == GUIDE_DIR
+
+
+def test_the_default_corpus_is_prepared_at_the_first_opening(tmp_path, monkeypatch, small):
+    def prepare(folder: Path) -> None:
+        folder.parent.mkdir()
+        small.root.rename(folder)
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(dataset_module, "ensure_core", prepare)
+    assert open_dataset(None).dir == CORE_DIR
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(DataError, match="nowhere: there is no such folder"):
+        open_dataset(tmp_path / "nowhere")

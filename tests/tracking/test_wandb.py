@@ -1,0 +1,144 @@
+"""Weights & Biases by its real SDK: what is recorded, and that its failure is its own."""
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from corpora import write_corpus
+
+from scaling_lab.config import Override, RunConfig, load_config
+from scaling_lab.tracking import wandb_run
+from scaling_lab.tracking.wandb_run import resolve_mode
+from scaling_lab.training.loop import train
+
+pytestmark = pytest.mark.slow
+
+KEY = "local-" + "0123456789" * 4
+
+
+@pytest.fixture
+def config(folder: Path) -> Callable[[str], RunConfig]:
+    write_corpus(folder / "music")
+
+    def make(mode: str) -> RunConfig:
+        values = {
+            "ladder": "mini",
+            "size": "tiny",
+            "name": f"run-{mode}",
+            "data.dir": "music",
+            "data.sequence_length": 64,
+            "recipe.batch_size_tokens": 256,
+            "recipe.tokens": 2560,
+            "machine.threads": 1,
+            "tracking.mode": mode,
+            "tracking.tags": ["mine"],
+        }
+        return load_config(overrides=[Override(key, value, "test") for key, value in values.items()], environ={})
+
+    return make
+
+
+@pytest.fixture
+def failing_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """`failing_server("refuses")` or `("hangs")`: where W&B is looked for from then on, with a key."""
+    over = threading.Event()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        behaviour = ""
+
+        def do_POST(self) -> None:
+            if self.behaviour == "hangs":
+                over.wait(60)
+            self.send_error(401)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def behave(behaviour: str) -> None:
+        Handler.behaviour = behaviour
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+
+    yield behave
+    over.set()
+    server.shutdown()
+    server.server_close()
+
+
+def test_offline_keeps_every_row_and_the_model_for_wandb_sync(config: Callable[[str], RunConfig]) -> None:
+    record = train(config("offline"))
+    (folder,) = (record.path / "wandb").glob("offline-run-*")
+    assert folder.name.endswith(record.results["wandb_id"])
+    (content,) = (path.read_bytes() for path in folder.glob("*.wandb"))
+    for words in (
+        b"train/loss",
+        b"perf/mfu",
+        b"val/bits_per_character",
+        b"train/tokens",
+        b"model-run-offline",
+        b"best",
+    ):
+        assert words in content
+    fingerprint = record.results["data"]["fingerprint"]
+    for tag in ("tiny", "mini", "mine", fingerprint, f"mini-{fingerprint}"):
+        assert tag.encode() in content
+
+
+def test_a_server_that_refuses_costs_a_warning_and_no_row(
+    config: Callable[[str], RunConfig],
+    failing_server: Callable[[str], None],
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    failing_server("refuses")
+    record = train(config("online"))
+    assert record.state == "complete"
+    assert len(record.training["train/step"]) == 10
+    assert "warning: W&B failed" in capfd.readouterr().err
+
+
+def test_a_server_that_never_answers_is_not_waited_for(
+    config: Callable[[str], RunConfig],
+    failing_server: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(wandb_run, "INIT_TIMEOUT_SECONDS", 3.0)
+    failing_server("hangs")
+    record = train(config("online"))
+    assert record.state == "complete"
+    assert "training goes on" in capfd.readouterr().err
+
+
+def test_the_key_is_in_no_file_of_a_run(config: Callable[[str], RunConfig], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    record = train(config("offline"))
+    time.sleep(0.2)
+    files = [path for path in record.path.rglob("*") if path.is_file()]
+    assert len(files) > 5
+    assert [path for path in files if KEY.encode() in path.read_bytes()] == []
+
+
+def test_auto_is_online_with_a_key_and_offline_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETRC", str(folder / "netrc"))
+    assert resolve_mode("auto") == "offline"
+    (folder / "netrc").write_text(f"machine api.wandb.ai login user password {KEY}\n")
+    assert resolve_mode("auto") == "online"
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9999")
+    assert resolve_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert resolve_mode("auto") == "online"
+    assert resolve_mode("disabled") == "disabled"
+
+
+def test_results_name_the_wandb_run(config: Callable[[str], RunConfig]) -> None:
+    record = train(config("disabled"))
+    results = json.loads((record.path / "training_results.json").read_text())
+    assert results["wandb_mode"] == "disabled"
+    assert not (record.path / "wandb").exists()

@@ -1,0 +1,41 @@
+"""A run small enough to train in a second."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from corpora import write_corpus
+
+from scaling_lab.config import Override, RunConfig, load_config
+
+SMALL_RUN = {
+    "ladder": "mini",
+    "size": "tiny",
+    "output_dir": "outputs",
+    "data.dir": "music",
+    "data.sequence_length": 64,
+    "model.d_model": 16,
+    "model.d_ff": 32,
+    "recipe.batch_size_tokens": 256,
+    "recipe.tokens": 256 * 20,
+    "recipe.evaluations": 4,
+    "machine.device": "cpu",
+    "machine.precision": "fp32",
+    "machine.threads": 1,
+    "machine.checkpoint_every_seconds": 0,
+    "tracking.mode": "disabled",
+}
+
+MakeConfig = Callable[..., RunConfig]
+
+
+@pytest.fixture
+def small_run(folder: Path) -> MakeConfig:
+    """`small_run(**{"recipe.tokens": 512})`: a config over a small corpus in the test's own folder."""
+    write_corpus(folder / "music")
+
+    def make(**changes: object) -> RunConfig:
+        values = {**SMALL_RUN, **changes}
+        return load_config(overrides=[Override(key, value, f"test {key}") for key, value in values.items()], environ={})
+
+    return make

@@ -1,0 +1,139 @@
+"""A run from its config to its results, in process."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from scaling_lab.config import RunConfig, load_config
+from scaling_lab.errors import ConfigError, UsageError
+from scaling_lab.history.runs import RunRecord
+from scaling_lab.model.transformer import Transformer
+from scaling_lab.tracking import metrics
+from scaling_lab.tracking.journal import read_journal
+from scaling_lab.training.checkpoint import load_tensors
+from scaling_lab.training.loop import train
+
+MakeConfig = Callable[..., RunConfig]
+
+
+def untimed_rows(record: RunRecord) -> list[dict[str, Any]]:
+    rows = read_journal(record.path / "metrics.jsonl")
+    return [{name: value for name, value in row.items() if name not in metrics.TIMED_METRICS} for row in rows]
+
+
+def test_a_run_learns_and_leaves_everything_the_guide_names(small_run: MakeConfig) -> None:
+    record = train(small_run())
+    assert record.state == "complete"
+    names = {"best_model.pt", "training_results.json", "metrics.json", "metrics.jsonl", "config.yaml", "checkpoints"}
+    assert names <= {path.name for path in record.path.iterdir()}
+    assert record.evaluations[metrics.VAL_LOSS][-1] < record.training[metrics.TRAIN_LOSS][0] - 0.2
+    assert len(record.training[metrics.TRAIN_STEP]) == record.results["steps"] == 20
+
+
+def test_every_step_logs_every_metric_of_the_style(small_run: MakeConfig) -> None:
+    record = train(small_run())
+    training = [row for row in read_journal(record.path / "metrics.jsonl") if metrics.TRAIN_LOSS in row]
+    assert all(tuple(row) == metrics.TRAINING_METRICS for row in training)
+    assert all(0 < row[metrics.MFU] < 1.5 for row in training)
+    tokens = [row[metrics.TRAIN_TOKENS] for row in training]
+    assert tokens == [256 * step for step in range(1, 21)]
+
+
+def test_the_saved_config_is_the_run(small_run: MakeConfig) -> None:
+    config = small_run()
+    record = train(config)
+    assert load_config(record.path / "config.yaml", environ={}) == config
+
+
+def test_results_say_what_the_journal_says(small_run: MakeConfig) -> None:
+    record = train(small_run())
+    results = record.results
+    assert results["final_val_loss"] == record.evaluations[metrics.VAL_LOSS][-1]
+    assert results["best_val_loss"] == record.evaluations[metrics.VAL_LOSS].min()
+    assert results["final_train_loss"] == record.training[metrics.TRAIN_LOSS][-1]
+    assert results["total_flops"] == pytest.approx(record.training[metrics.TRAIN_FLOPS][-1], rel=0.05)
+    columns = json.loads((record.path / "metrics.json").read_text())
+    assert columns["training"][metrics.TRAIN_LOSS] == record.training[metrics.TRAIN_LOSS].tolist()
+
+
+def test_bits_a_character_count_every_token_over_the_texts_characters(small_run: MakeConfig) -> None:
+    record = train(small_run())
+    texts = [json.loads(line)["abc"] for line in Path("music/val/data.json").read_text().splitlines()]
+    characters = sum(map(len, texts))
+    scored = characters + len(texts)  # one end of tune each
+    bits = record.results["final_val_loss"] * scored / np.log(2) / characters
+    assert record.results["bits_per_character"] == pytest.approx(bits, rel=1e-9)
+
+
+def test_the_same_seed_gives_the_same_journal_but_for_times(small_run: MakeConfig) -> None:
+    first, second, other = (train(small_run(name=name, seed=seed)) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
+    assert untimed_rows(first) == untimed_rows(second)
+    assert untimed_rows(first) != untimed_rows(other)
+
+
+def test_micro_batch_size_changes_no_loss(small_run: MakeConfig) -> None:
+    whole = train(small_run(name="whole"))
+    cut = train(small_run(name="cut", **{"machine.micro_batch_tokens": 64}))
+    np.testing.assert_allclose(cut.training[metrics.TRAIN_LOSS], whole.training[metrics.TRAIN_LOSS], rtol=2e-5)
+
+
+def test_the_learning_rate_rises_then_falls_to_the_runs_own_end(small_run: MakeConfig) -> None:
+    record = train(small_run(**{"recipe.warmup_fraction": 0.2}))
+    rates = record.training[metrics.LEARNING_RATE]
+    assert rates.argmax() in (3, 4)
+    assert rates[0] == pytest.approx(3e-3 / 4)
+    assert 0 < rates[-1] < 3e-3 * 0.02
+
+
+def test_a_complete_run_is_returned_not_trained_again(small_run: MakeConfig) -> None:
+    record = train(small_run())
+    before = (record.path / "metrics.jsonl").stat().st_mtime_ns
+    assert train(small_run()).results == record.results
+    assert (record.path / "metrics.jsonl").stat().st_mtime_ns == before
+
+
+def test_another_run_in_the_same_folder_is_refused_with_the_fields_that_differ(small_run: MakeConfig) -> None:
+    train(small_run(name="mine"))
+    with pytest.raises(UsageError) as refused:
+        train(small_run(name="mine", **{"recipe.learning_rate": 1e-3, "model.d_ff": 64}))
+    assert "recipe.learning_rate was 0.003 and is now 0.001" in str(refused.value)
+    assert "model.d_ff was 32 and is now 64" in str(refused.value)
+
+
+def test_a_budget_below_one_batch_is_a_config_error(small_run: MakeConfig) -> None:
+    with pytest.raises(ConfigError, match="there is no step"):
+        train(small_run(**{"recipe.tokens": None, "recipe.batch_size_tokens": 10**7}))
+
+
+def test_the_best_model_can_be_built_again_and_scores_the_same(small_run: MakeConfig) -> None:
+    record = train(small_run())
+    saved = load_tensors(record.path / "best_model.pt")
+    config = small_run().model.model_validate(saved["config"])
+    model = Transformer(config, saved["vocab_size"], seed=None)
+    model.load_state_dict(saved["model"])
+    assert saved["loss"] == record.results["best_val_loss"]
+    assert torch.isfinite(model(torch.arange(8), [8])).all()
+
+
+def test_twenty_steps_of_mini_tiny_follow_the_golden_losses(folder: Path) -> None:
+    """fp32 on music21's core. Threads and instruction sets moved a loss by 2e-7; the tolerance is fifty times that."""
+    golden = json.loads((Path(__file__).parent / "golden_loss.json").read_text())
+    config = load_config(
+        size="tiny",
+        ladder="mini",
+        overrides=[
+            f"recipe.tokens={20 * 4096}",
+            "machine.precision=fp32",
+            "machine.threads=1",
+            "tracking.mode=disabled",
+        ],
+        environ={},
+    )
+    record = train(config)
+    assert record.results["data"]["fingerprint"] == golden["data_fingerprint"]
+    np.testing.assert_allclose(record.training[metrics.TRAIN_LOSS], golden["train_loss"], rtol=golden["tolerance"])
