@@ -98,6 +98,8 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     known = [abs(number) for number in (value, low, high) if isfinite(number) and number]
     if not known:
         return ABSENT, ABSENT if isnan(low) else f"{significant(low)} to {significant(high)}"
+    if max(known) > 1000 * (abs(value) if isfinite(value) else max(known)):
+        return significant(value), f"{significant(low)} to {significant(high)}"
     spread = high - low if isfinite(high - low) and high > low else max(known)
     # Three digits of the largest, and two of the interval's width where it is narrow.
     decimals = min(max(2 - floor(log10(max(known))), 1 - floor(log10(spread)), 0), 6)

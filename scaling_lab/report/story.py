@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.history.runs import RunRecord
-from scaling_lab.laws import PowerLawFit
 from scaling_lab.report import formats
-from scaling_lab.report.figures import EXTRAPOLATION, size_names
+from scaling_lab.report.figures import EXTRAPOLATION, may_foretell, size_names
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
 
@@ -82,10 +81,11 @@ def _machines_in_words(runs: Iterable[RunRecord]) -> str:
     return "; ".join(dict.fromkeys(words for words in said if words)) or "not recorded"
 
 
-def scaling_caption(law: PowerLawFit, count: str) -> str:
-    """What the scaling figure shows: the law's sentence, and what it says of a size ten times the largest."""
+def scaling_caption(analysis: StudyAnalysis, count: str) -> str:
+    """What the scaling figure shows: the law's sentence, and what it foretells of a size ten times the largest."""
+    law = analysis.laws[count]
     what = f"N: {COUNTS[count]}. {law.sentence()}"
-    if law.verdict != "identified":
+    if not may_foretell(analysis, count):
         return what
     ahead = law.predict(EXTRAPOLATION * float(law.sizes.n[-1]))
     return (
@@ -132,14 +132,14 @@ def commands(analysis: StudyAnalysis) -> list[str]:
 def origins(analysis: StudyAnalysis) -> list[Fact]:
     """Fingerprint, commit and versions; where runs differ, every value."""
     results = [run.results for run in analysis.runs]
-    facts = [
+    versions = [result.get("versions") or {} for result in results]
+    packages = dict.fromkeys(package for found in versions for package in found)
+    said = [f"{formats.plain(package)} {_all_of(found.get(package) for found in versions)}" for package in packages]
+    return [
         Fact("Data fingerprint", _all_of(_data(result).get("fingerprint") for result in results)),
         Fact("Commit", _all_of(result.get("git_commit") for result in results)),
+        Fact("Versions", "; ".join(said) or "not recorded"),
     ]
-    versions = [result.get("versions") or {} for result in results]
-    for package in dict.fromkeys(package for found in versions for package in found):
-        facts.append(Fact(formats.plain(package), _all_of(found.get(package) for found in versions)))
-    return facts
 
 
 def _all_of(values: Iterable[Any]) -> str:
