@@ -101,8 +101,8 @@ def estimate(value: float, low: float, high: float) -> tuple[str, str]:
     if max(known) > 1000 * (abs(value) if isfinite(value) else max(known)):
         return significant(value), f"{significant(low)} to {significant(high)}"
     spread = high - low if isfinite(high - low) and high > low else max(known)
-    # Three digits of the largest, and two of the interval's width where it is narrow.
-    decimals = min(max(2 - floor(log10(max(known))), 1 - floor(log10(spread)), 0), 6)
+    # Two digits of the interval's width, as the law's own sentence has them, and at least three of a number over 1.
+    decimals = min(max(1 - floor(log10(spread)), 2 - max(floor(log10(max(known))), 0), 0), 6)
     words = [fixed(number, decimals) if isfinite(number) else significant(number) for number in (value, low, high)]
     return words[0], ABSENT if isnan(low) or isnan(high) else f"{words[1]} to {words[2]}"
 
