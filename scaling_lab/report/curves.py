@@ -17,7 +17,7 @@ TOKENS_TITLE = "training tokens"
 def loss_by_tokens_figure(runs: Sequence[RunRecord]) -> go.Figure:
     """Train loss (thin) and validation loss (with markers) against tokens read."""
     traces = _loss_traces(runs, metrics.TRAIN_TOKENS, log_x=False)
-    return _figure(runs, traces, {"title_text": TOKENS_TITLE, "rangemode": "tozero"}, _log_y(LOSS_TITLE, traces))
+    return _figure(runs, traces, _from_zero(TOKENS_TITLE, traces, "x"), _log_y(LOSS_TITLE, traces))
 
 
 def loss_by_flops_figure(runs: Sequence[RunRecord]) -> go.Figure:
@@ -47,8 +47,8 @@ def learning_rate_figure(runs: Sequence[RunRecord]) -> go.Figure:
 
 def _by_tokens(runs: Sequence[RunRecord], metric: str, title: str, *, log_y: bool) -> go.Figure:
     traces = [_line(run, run.training, metrics.TRAIN_TOKENS, metric, width=1.2) for run in runs]
-    y_axis = _log_y(title, traces) if log_y else {"title_text": title, "rangemode": "tozero", "exponentformat": "e"}
-    return _figure(runs, traces, {"title_text": TOKENS_TITLE, "rangemode": "tozero"}, y_axis)
+    y_axis = _log_y(title, traces) if log_y else _from_zero(title, traces, "y")
+    return _figure(runs, traces, _from_zero(TOKENS_TITLE, traces, "x"), y_axis)
 
 
 def _loss_traces(runs: Sequence[RunRecord], x: str, *, log_x: bool) -> list[go.Scatter]:
@@ -81,7 +81,7 @@ def _line(
         showlegend=False,
         mode="lines+markers" if markers else "lines",
         line={"color": style.colour, "width": width},
-        marker={"symbol": style.symbol, "size": 8},
+        marker=style.marker(8),
         opacity=opacity,
         hovertemplate=f"%{{fullData.name}}<br>{metric} %{{y:.4g}}<br>at %{{x:.3s}}<extra></extra>",
     )
@@ -98,7 +98,7 @@ def _figure(
     x_axis: dict[str, object],
     y_axis: dict[str, object],
 ) -> go.Figure:
-    if not any(len(trace["x"]) for trace in traces):
+    if not _values(traces, "x").size:
         return theme.nothing_to_draw("No run logged this.")
     return theme.styled([*traces, *_legend(runs)], x_axis, y_axis)
 
@@ -113,7 +113,7 @@ def _legend(runs: Sequence[RunRecord]) -> list[go.Scatter]:
             legendgroup=size,
             mode="lines+markers",
             line={"color": theme.SIZE_STYLES[size].colour, "width": 2},
-            marker={"symbol": theme.SIZE_STYLES[size].symbol, "size": 8},
+            marker=theme.SIZE_STYLES[size].marker(8),
         )
         for size in dict.fromkeys(run.size for run in runs)
     ]
@@ -121,6 +121,10 @@ def _legend(runs: Sequence[RunRecord]) -> list[go.Scatter]:
 
 def _log_y(title: str, traces: Sequence[go.Scatter]) -> dict[str, object]:
     return axes.log_axis(title, _values(traces, "y"))
+
+
+def _from_zero(title: str, traces: Sequence[go.Scatter], axis: str) -> dict[str, object]:
+    return axes.axis_from_zero(title, _values(traces, axis))
 
 
 def _values(traces: Sequence[go.Scatter], axis: str) -> Array:

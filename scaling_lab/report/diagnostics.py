@@ -27,7 +27,7 @@ def profile_figure(law: PowerLawFit) -> go.Figure:
         y=miss,
         mode="lines",
         name="best curve at this alpha",
-        line={"color": theme.INK, "width": 2},
+        line={"color": theme.INK, "width": 2, "shape": "spline"},
         hovertemplate="alpha %{x:.3f}<br>misses by %{y:.3g} %<extra></extra>",
     )
     x_axis = {"title_text": "alpha", "range": [low, high]}
@@ -36,9 +36,11 @@ def profile_figure(law: PowerLawFit) -> go.Figure:
     _shade(figure, law.alpha, low, high)
     if np.isfinite(limit):
         figure.add_hline(limit, line={"color": theme.MUTED, "width": 1, "dash": "dash"})
-        where = {"x": 1, "xref": "paper", "xanchor": "right", "y": float(np.log10(limit)), "yanchor": "bottom"}
+        # Over the middle of the interval, where the curve is below the limit.
+        middle = (max(law.alpha.low, low) + min(law.alpha.high, high)) / 2
         text = f"{formats.percent(law.confidence, 0)} limit"
-        figure.add_annotation(text=text, font={"color": theme.MUTED, "size": 12}, showarrow=False, **where)
+        style = {"font": {"color": theme.MUTED, "size": 12}, "showarrow": False, "yanchor": "bottom"}
+        figure.add_annotation(text=text, x=middle, y=float(np.log10(limit)), **style)
     return figure
 
 
@@ -55,7 +57,10 @@ def jackknife_figure(law: PowerLawFit, names: Mapping[float, str]) -> go.Figure:
         marker={
             "color": [style.colour if style else theme.INK for style in styles],
             "symbol": [style.symbol if style else "circle" for style in styles],
-            "size": 12,
+            # Plotly fades and outlines markers whose sizes are given one by one.
+            "opacity": 1,
+            "line": {"width": 0},
+            "size": [12 * style.width if style else 12 for style in styles],
         },
         hovertemplate="%{y}: alpha %{x:.4f}<extra></extra>",
     )
@@ -73,6 +78,7 @@ def _with_interval(alpha: Interval, low: float, high: float) -> go.Scatter:
     """A point with its interval; an end that the data don't set runs out of the figure."""
     value = alpha.value if np.isfinite(alpha.value) else (low + high) / 2
     upper = min(alpha.high, high + (high - low)) - value
+    words = " (".join(formats.estimate(alpha.value, alpha.low, alpha.high))
     return go.Scatter(
         x=[value],
         y=["all sizes"],
@@ -87,15 +93,15 @@ def _with_interval(alpha: Interval, low: float, high: float) -> go.Scatter:
             "thickness": 1.5,
             "width": 5,
         },
-        hovertemplate=f"all sizes: alpha %{{x:.4f}} ({formats.interval(alpha.low, alpha.high)})<extra></extra>",
+        hovertemplate=f"all sizes: alpha {words})<extra></extra>",
     )
 
 
 def _shade(figure: go.Figure, alpha: Interval, low: float, high: float) -> None:
     """The interval of alpha as a faint upright band behind everything."""
-    ends = {"x0": max(alpha.low, low), "x1": min(alpha.high, high)}
-    if np.isfinite(ends["x0"]) and np.isfinite(ends["x1"]):
-        figure.add_vrect(**ends, fillcolor=theme.faint(theme.INK, 0.08), line_width=0, layer="below")
+    if np.isfinite(alpha.value):
+        left, right = max(alpha.low, low), min(alpha.high, high)
+        figure.add_vrect(left, right, fillcolor=theme.faint(theme.INK, 0.08), line_width=0, layer="below")
 
 
 def _alpha_range(law: PowerLawFit) -> tuple[float, float]:

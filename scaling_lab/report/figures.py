@@ -5,6 +5,7 @@ figures["scaling-total"].show()
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,7 +23,7 @@ from scaling_lab.report.curves import (
 from scaling_lab.report.diagnostics import jackknife_figure, profile_figure
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
-# How far beyond the largest size an identified law is drawn.
+# How many times the largest size an identified law is drawn to.
 EXTRAPOLATION = 10.0
 _POINTS_ON_A_LINE = 120
 
@@ -63,19 +64,26 @@ def scaling_figure(analysis: StudyAnalysis, count: str = HEADLINE_COUNT) -> go.F
     """Final validation loss against size, every run a point, with the law where there is one.
 
     An identified law is drawn with its band and, dashed, to ten times the largest size. A refused one is a thin dotted
-    description of the points that ends where they end, and the figure says so.
+    description of the points that ends where they end, and the figure says so. Where the verdict depends on how N is
+    counted, no law is drawn beyond its data.
     """
     runs, law = analysis.runs, analysis.laws[count]
     if not runs:
         return theme.nothing_to_draw("No complete run yet.")
-    lines = _law_lines(law) if law.verdict == "identified" else _description(law)
+    foretells = may_foretell(analysis, count)
+    lines = _law_lines(law, foretells) if law.verdict == "identified" else _description(law)
     points = _points(runs, count)
     figure = theme.styled(
         [*lines, *points],
         axes.log_axis(AXIS_TITLES[count], _drawn(lines, points, "x"), padding=0.05),
         axes.log_axis("validation loss, nats a token", _drawn(lines, points, "y"), padding=0.06),
     )
-    return theme.note(figure, *_verdict_note(law))
+    return theme.note(figure, *_verdict_note(law, foretells))
+
+
+def may_foretell(analysis: StudyAnalysis, count: str) -> bool:
+    """Whether the law under this count of N may be read beyond the data: it is identified, and so is every other."""
+    return analysis.laws[count].verdict == "identified" and analysis.flips() is None
 
 
 def _points(runs: Sequence[RunRecord], count: str) -> list[go.Scatter]:
@@ -90,29 +98,24 @@ def _points(runs: Sequence[RunRecord], count: str) -> list[go.Scatter]:
             text=[formats.in_figure(run.name) for run in members],
             name=size,
             mode="markers",
-            marker={
-                "color": theme.SIZE_STYLES[size].colour,
-                "symbol": theme.SIZE_STYLES[size].symbol,
-                "size": 11,
-                "line": {"color": theme.SURFACE, "width": 1},
-            },
+            marker=theme.SIZE_STYLES[size].marker(12) | {"line": {"color": theme.SURFACE, "width": 1}},
             hovertemplate="%{text}<br>N = %{x:,}<br>validation loss %{y:.4f}<extra></extra>",
         )
         for size, members in by_size.items()
     ]
 
 
-def _law_lines(law: PowerLawFit) -> list[go.Scatter]:
-    """The fitted curve and its band over the data, then both again beyond them."""
+def _law_lines(law: PowerLawFit, foretells: bool) -> list[go.Scatter]:
+    """The fitted curve and its band over the data, and, if it may foretell, both again beyond them."""
     low, high = float(law.sizes.n[0]), float(law.sizes.n[-1])
-    interval = f"{formats.percent(law.confidence, 0)} band"
+    band = f"{formats.percent(law.confidence, 0)} band"
     inside, beyond = np.geomspace(low, high, _POINTS_ON_A_LINE), np.geomspace(high, EXTRAPOLATION * high, 60)
-    return [
-        _band(law, inside, interval, opacity=0.16),
-        _band(law, beyond, f"{interval}, extrapolated", opacity=0.08),
-        _line(law, inside, "fitted law", {"color": theme.INK, "width": 2}),
-        _line(law, beyond, "extrapolated", {"color": theme.INK, "width": 2, "dash": "dash"}),
-    ]
+    bands = [_band(law, inside, band, opacity=0.16)]
+    lines = [_line(law, inside, "law", {"color": theme.INK, "width": 2})]
+    if foretells:
+        bands.append(_band(law, beyond, band, opacity=0.08, showlegend=False))
+        lines.append(_line(law, beyond, "extrapolated", {"color": theme.INK, "width": 2, "dash": "dash"}))
+    return bands + lines
 
 
 def _description(law: PowerLawFit) -> list[go.Scatter]:
@@ -120,21 +123,26 @@ def _description(law: PowerLawFit) -> list[go.Scatter]:
     if law.region is None:
         return []
     inside = np.geomspace(float(law.sizes.n[0]), float(law.sizes.n[-1]), _POINTS_ON_A_LINE)
-    return [_line(law, inside, "descriptive, not a law", {"color": theme.MUTED, "width": 1.2, "dash": "dot"})]
+    return [_line(law, inside, "not a law", {"color": theme.MUTED, "width": 1.2, "dash": "dot"})]
 
 
-def _line(law: PowerLawFit, n: np.ndarray, name: str, line: dict[str, str | float]) -> go.Scatter:
+def _line(law: PowerLawFit, n: np.ndarray, name: str, line: dict[str, Any]) -> go.Scatter:
     hover = "N = %{x:.3s}<br>" + name + " %{y:.4f}<extra></extra>"
-    return go.Scatter(x=n, y=law.curve(n), name=name, mode="lines", line=line, hovertemplate=hover)
+    # Plotly's simplifying leaves out points of a smooth curve, and it shows.
+    return go.Scatter(
+        x=n, y=law.curve(n), name=name, mode="lines", line=line | {"simplify": False}, hovertemplate=hover
+    )
 
 
-def _band(law: PowerLawFit, n: np.ndarray, name: str, opacity: float) -> go.Scatter:
+def _band(law: PowerLawFit, n: np.ndarray, name: str, opacity: float, showlegend: bool = True) -> go.Scatter:
     """One closed outline: there along the upper end, back along the lower."""
     low, high = law.band(n)
     return go.Scatter(
         x=np.concatenate((n, n[::-1])),
         y=np.concatenate((high, low[::-1])),
         name=name,
+        legendgroup=name,
+        showlegend=showlegend,
         fill="toself",
         fillcolor=theme.faint(theme.INK, opacity),
         line={"width": 0},
@@ -148,11 +156,14 @@ def _drawn(lines: Sequence[go.Scatter], points: Sequence[go.Scatter], axis: str)
     return np.concatenate([np.asarray(trace[axis], dtype=np.float64) for trace in (*lines, *points)])
 
 
-def _verdict_note(law: PowerLawFit) -> tuple[str, str]:
+def _verdict_note(law: PowerLawFit, foretells: bool) -> tuple[str, str]:
     """What stands in the corner of the figure, so that a picture taken out of the report still says it; its colour."""
     if law.verdict == "identified":
-        alpha = law.alpha
-        interval = formats.interval(alpha.low, alpha.high)
-        return f"alpha {formats.significant(alpha.value)}<br>{interval}", theme.INK
-    why = "<br>".join(reason.name.replace("-", " ") for reason in law.reasons)
-    return f"<b>Not identified</b><br>{why}", theme.WARNING
+        value, interval = formats.estimate(law.alpha.value, law.alpha.low, law.alpha.high)
+        if foretells:
+            return f"alpha {value}<br>{interval}", theme.INK
+        return f"<b>Not under every count of N</b><br>alpha {value}<br>{interval}", theme.WARNING
+    words = ["<b>Not identified</b>", *(reason.name.replace("-", " ") for reason in law.reasons)]
+    if law.region is not None:
+        words.append("dotted: descriptive, not a law")
+    return "<br>".join(words), theme.WARNING

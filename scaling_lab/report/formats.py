@@ -2,7 +2,7 @@
 
 import html
 import unicodedata
-from math import isfinite, isinf, isnan
+from math import floor, isfinite, isinf, isnan, log10
 
 ABSENT = "–"
 
@@ -13,7 +13,7 @@ _DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u
 
 
 def plain(text: str) -> str:
-    """Text from outside with what can't be seen spelled out: a right-to-left override becomes the characters \\u202e."""
+    """Text from outside with what can't be seen spelled out: a right-to-left override as \\u202e, six characters."""
     return "".join(
         f"\\u{ord(character):04x}"
         if character in _DIRECTION_MARKS or unicodedata.category(character) in _UNSEEN
@@ -40,14 +40,23 @@ def count(number: float | None) -> str:
     return f"{number:.3g}"
 
 
-def tick(number: float) -> str:
-    """A tick's number with every digit it has: 20K, 2.25, 3e-4, 1e15."""
+def ticks(numbers: list[float]) -> list[str]:
+    """Labels for ticks, with every digit that they have, and the same decimals: 1.8, 2.0; 10K, 20K; 1e15."""
+    if numbers and min(numbers) >= 1e-3 and max(numbers) < 1000:
+        places = max(len(f"{number:.6g}".partition(".")[2]) for number in numbers)
+        # Even steps share their decimals; over a decade or more, 1 is better than 1.00.
+        if max(numbers) < 10 * min(numbers):
+            return [f"{number:.{places}f}" for number in numbers]
+    return [_tick(number) for number in numbers]
+
+
+def _tick(number: float) -> str:
     if number >= 1e15:
         return f"{number:.0e}".replace("e+", "e")
     for scale, suffix in _SCALES:
         if number >= scale:
             return f"{number / scale:.10g}{suffix}"
-    return f"{number:.10g}" if number >= 1e-3 else f"{number:.0e}".replace("e-0", "e-")
+    return f"{number:.10g}" if number >= 1e-3 or number == 0 else f"{number:.0e}".replace("e-0", "e-")
 
 
 def whole(number: float | None) -> str:
@@ -84,11 +93,18 @@ def significant(number: float | None, digits: int = 3) -> str:
     return "∞" if isinf(number) else f"{number:.{digits}g}".replace("e+0", "e").replace("e+", "e")
 
 
-def interval(low: float, high: float, digits: int = 3) -> str:
-    """0.22 to 0.34; – where there is no interval."""
-    if isnan(low) or isnan(high):
-        return ABSENT
-    return f"{significant(low, digits)} to {significant(high, digits)}"
+def estimate(value: float, low: float, high: float) -> tuple[str, str]:
+    """A value and its interval, ("0.459", "0.445 to 0.472"), with the same decimals; – for NaN, ∞ for no end."""
+    known = [abs(number) for number in (value, low, high) if isfinite(number) and number]
+    if not known:
+        return ABSENT, ABSENT if isnan(low) else f"{significant(low)} to {significant(high)}"
+    if max(known) > 1000 * (abs(value) if isfinite(value) else max(known)):
+        return significant(value), f"{significant(low)} to {significant(high)}"
+    spread = high - low if isfinite(high - low) and high > low else max(known)
+    # Two digits of the interval's width, as the law's own sentence has them, and at least three of a number over 1.
+    decimals = min(max(1 - floor(log10(spread)), 2 - max(floor(log10(max(known))), 0), 0), 6)
+    words = [fixed(number, decimals) if isfinite(number) else significant(number) for number in (value, low, high)]
+    return words[0], ABSENT if isnan(low) or isnan(high) else f"{words[1]} to {words[2]}"
 
 
 def listed(words: list[str]) -> str:

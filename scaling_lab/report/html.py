@@ -58,7 +58,7 @@ def _content(analysis: StudyAnalysis) -> dict[str, Any]:
     return {
         "analysis": analysis,
         "caveats": CAVEATS,
-        "captions": {count: story.scaling_caption(law, count) for count, law in analysis.laws.items()},
+        "captions": {count: story.scaling_caption(analysis, count) for count in COUNTS},
         "colours": _for_script(json.dumps(theme.DARK)),
         "commands": story.commands(analysis),
         "counts": COUNTS,

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.history.runs import RunRecord
-from scaling_lab.laws import PowerLawFit
 from scaling_lab.report import formats
-from scaling_lab.report.figures import EXTRAPOLATION, size_names
+from scaling_lab.report.figures import EXTRAPOLATION, may_foretell, size_names
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
 
@@ -48,9 +47,12 @@ def _runs_in_words(runs: Iterable[RunRecord]) -> str:
     runs = list(runs)
     seeds = sorted({run.seed for run in runs})
     sizes = Counter(run.size for run in runs)
-    each = ", ".join(f"{size} × {number}" if max(sizes.values()) > 1 else size for size, number in sizes.items())
     of_seeds = f"seed{'' if len(seeds) == 1 else 's'} {formats.listed([str(seed) for seed in seeds])}"
-    return f"{formats.counted(len(runs), 'complete run')}: {each}; {of_seeds}"
+    if len(set(sizes.values())) == 1:
+        names = f"{formats.counted(len(sizes), 'size')} ({formats.listed(list(sizes))})"
+    else:
+        names = formats.listed([f"{number} of {size}" for size, number in sizes.items()])
+    return f"{formats.counted(len(runs), 'complete run')}: {names}; {of_seeds}"
 
 
 def _data(results: dict[str, Any]) -> dict[str, Any]:
@@ -79,10 +81,11 @@ def _machines_in_words(runs: Iterable[RunRecord]) -> str:
     return "; ".join(dict.fromkeys(words for words in said if words)) or "not recorded"
 
 
-def scaling_caption(law: PowerLawFit, count: str) -> str:
-    """What the scaling figure shows: the law's sentence, and what it says of a size ten times the largest."""
+def scaling_caption(analysis: StudyAnalysis, count: str) -> str:
+    """What the scaling figure shows: the law's sentence, and what it foretells of a size ten times the largest."""
+    law = analysis.laws[count]
     what = f"N: {COUNTS[count]}. {law.sentence()}"
-    if law.verdict != "identified":
+    if not may_foretell(analysis, count):
         return what
     ahead = law.predict(EXTRAPOLATION * float(law.sizes.n[-1]))
     return (
@@ -98,11 +101,11 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
         return None
     name = size_names(analysis.runs, HEADLINE_COUNT).get(test.n, formats.count(test.n))
     error = f"{100 * test.relative_error:+.2f} %"
-    interval = f"{test.low:.4f} to {formats.significant(test.high, 5)}"
+    interval = f"{test.low:.4f} to {test.high:.4f}"
     ending = {
         True: f"The interval foretold, {interval}, holds what was observed.",
         False: f"The interval foretold, {interval}, misses what was observed: do not extrapolate this law.",
-        None: "Nothing measured the noise of four sizes with one seed each but the fit itself, so there is no interval.",
+        None: "Nothing measured the noise, so there is no interval to hold it against.",
     }[test.covered]
     return (
         f"Fitted without {name}, the law foretells a loss of {test.predicted:.4f} for it; observed: "
@@ -112,6 +115,8 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
 
 def commands(analysis: StudyAnalysis) -> list[str]:
     """What to type, in a checkout, to train every run again beside the first and draw this report of them."""
+    if not analysis.runs:
+        return ["scaling-lab study --ladder mini"]
     again = "outputs/again"
     lines = []
     commits = sorted({str(run.results.get("git_commit") or "") for run in analysis.runs} - {""})
@@ -127,14 +132,14 @@ def commands(analysis: StudyAnalysis) -> list[str]:
 def origins(analysis: StudyAnalysis) -> list[Fact]:
     """Fingerprint, commit and versions; where runs differ, every value."""
     results = [run.results for run in analysis.runs]
-    facts = [
+    versions = [result.get("versions") or {} for result in results]
+    packages = dict.fromkeys(package for found in versions for package in found)
+    said = [f"{formats.plain(package)} {_all_of(found.get(package) for found in versions)}" for package in packages]
+    return [
         Fact("Data fingerprint", _all_of(_data(result).get("fingerprint") for result in results)),
         Fact("Commit", _all_of(result.get("git_commit") for result in results)),
+        Fact("Versions", "; ".join(said) or "not recorded"),
     ]
-    versions = [result.get("versions") or {} for result in results]
-    for package in dict.fromkeys(package for found in versions for package in found):
-        facts.append(Fact(formats.plain(package), _all_of(found.get(package) for found in versions)))
-    return facts
 
 
 def _all_of(values: Iterable[Any]) -> str:

@@ -1,4 +1,4 @@
-"""The tables of a report: text for people in each cell, and the full value beside it for whoever reads the page by code."""
+"""The tables of a report: in each cell text for people, and beside it the full value for code that reads the page."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -69,7 +69,11 @@ class _Field:
         value: Any = summary
         for key in self.path.split("."):
             value = value.get(key) if isinstance(value, dict) else None
-        return Cell(formats.ABSENT if value is None else self.write(value), value)
+        if value is None:
+            return Cell(formats.ABSENT, None)
+        # Results are read from outside: what should be a number may be anything.
+        is_expected = isinstance(value, str) == (self.path in _WORDS)
+        return Cell(self.write(value) if is_expected else formats.plain(str(value)), value)
 
 
 def _decimals(places: int) -> Callable[[Any], str]:
@@ -110,7 +114,8 @@ def summary_table(analysis: StudyAnalysis) -> Table:
 
 def laws_table(analysis: StudyAnalysis) -> Table:
     """The law under each count of N: every parameter with its interval, and the verdict."""
-    columns = [Column("count", "N counts", numeric=False), Column("verdict", "verdict", numeric=False)]
+    words = (("count", "N"), ("counted", "what it counts"), ("verdict", "verdict"))
+    columns = [Column(key, title, numeric=False) for key, title in words]
     for name in ("alpha", "a", "c"):
         columns += [Column(name, name, name), Column(f"{name}.interval", _confidence(analysis.law), name)]
     columns.append(Column("reasons", "why not", numeric=False))
@@ -120,7 +125,8 @@ def laws_table(analysis: StudyAnalysis) -> Table:
 def _law_row(count: str, law: PowerLawFit) -> tuple[Cell, ...]:
     reasons = ", ".join(reason.name for reason in law.reasons)
     return (
-        Cell(f"{count.replace('_', '-')}: {COUNTS[count]}", count),
+        Cell(count.replace("_", "-"), count),
+        Cell(COUNTS[count], COUNTS[count]),
         Cell(law.verdict, law.verdict),
         *_interval_cells(law.alpha),
         *_interval_cells(law.a),
@@ -130,10 +136,8 @@ def _law_row(count: str, law: PowerLawFit) -> tuple[Cell, ...]:
 
 
 def _interval_cells(interval: Interval) -> tuple[Cell, Cell]:
-    return (
-        Cell(formats.significant(interval.value), interval.value),
-        Cell(formats.interval(interval.low, interval.high), f"{interval.low!r} {interval.high!r}"),
-    )
+    value, ends = formats.estimate(interval.value, interval.low, interval.high)
+    return Cell(value, interval.value), Cell(ends, f"{interval.low!r} {interval.high!r}")
 
 
 def _confidence(law: PowerLawFit) -> str:
@@ -157,7 +161,7 @@ def jackknife_table(analysis: StudyAnalysis) -> Table:
             (
                 Cell(name, name),
                 Cell(formats.count(left.n), left.n),
-                Cell(formats.significant(left.alpha), left.alpha),
+                Cell(formats.fixed(left.alpha, 3), left.alpha),
                 Cell(answer, answer),
             )
         )
@@ -173,13 +177,13 @@ def left_out_table(analysis: StudyAnalysis) -> Table:
 def recipe_table(recipe: dict[str, Any]) -> Table:
     """What was held constant over the ladder."""
     columns = (Column("key", "recipe", numeric=False), Column("value", "value"))
-    return Table(columns, tuple(_setting_row(key, value) for key, value in recipe.items()))
+    return Table(columns, tuple(_setting_row(key, value) for key, value in recipe.items() if value is not None))
 
 
-def _setting_row(key: str, value: Value) -> tuple[Cell, Cell]:
-    is_large = isinstance(value, int) and not isinstance(value, bool) and value >= 1000
-    text = formats.ABSENT if value is None else formats.whole(value) if is_large else formats.plain(str(value))
-    return Cell(formats.plain(key), key), Cell(text, value)
+def _setting_row(key: str, value: str | int | float) -> tuple[Cell, Cell]:
+    if isinstance(value, int) and value >= 1000:
+        return Cell(formats.plain(key), key), Cell(formats.whole(value), value)
+    return Cell(formats.plain(key), key), Cell(formats.plain(str(value)), value)
 
 
 def _plain_row(*texts: str) -> tuple[Cell, ...]:

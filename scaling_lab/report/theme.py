@@ -14,21 +14,29 @@ from scaling_lab.config.schema import SIZES
 
 @dataclass(frozen=True)
 class SizeStyle:
-    """Colour on a light page, colour on a dark page, plotly marker symbol."""
+    """Colour on a light page, colour on a dark page, plotly marker symbol, and its width where a circle's is 1.
+
+    Plotly draws symbols of one size with different areas: a star looks smaller than a square.
+    """
 
     colour: str
     dark: str
     symbol: str
+    width: float
+
+    def marker(self, size: float) -> dict[str, Any]:
+        """The marker of this size of model, as large to the eye as a circle that is `size` pixels wide."""
+        return {"color": self.colour, "symbol": self.symbol, "size": size * self.width}
 
 
 # Any two are at least 32 apart (CIE76) as seen with protanopia, deuteranopia, tritanopia or none of them, and each
 # stands out from its page by 3:1 at least. The symbols tell them apart without any colour.
 _STYLES = (
-    SizeStyle("#3d95f5", "#b5d3ff", "circle"),
-    SizeStyle("#a38a00", "#e8cf2e", "square"),
-    SizeStyle("#e8638f", "#d06a97", "diamond"),
-    SizeStyle("#125c24", "#2aa048", "triangle-up"),
-    SizeStyle("#63106f", "#a578ff", "star"),
+    SizeStyle("#3d95f5", "#b5d3ff", "circle", 1.0),
+    SizeStyle("#a38a00", "#e8cf2e", "square", 0.92),
+    SizeStyle("#e8638f", "#d06a97", "diamond", 1.12),
+    SizeStyle("#125c24", "#2aa048", "triangle-up", 1.12),
+    SizeStyle("#63106f", "#a578ff", "star", 1.32),
 )
 SIZE_STYLES: dict[str, SizeStyle] = dict(zip(SIZES, _STYLES, strict=True))
 
@@ -96,7 +104,12 @@ def note(figure: go.Figure, text: str, colour: str = INK) -> go.Figure:
         align="right",
         showarrow=False,
         bgcolor=faint(SURFACE, 0.8),
-        **{"x": 1, "y": 1, "xref": "paper", "yref": "paper", "xanchor": "right", "yanchor": "top"},
+        x=1,
+        y=1,
+        xref="paper",
+        yref="paper",
+        xanchor="right",
+        yanchor="top",
     )
 
 

@@ -26,15 +26,18 @@
   const config = {
     responsive: true,
     displaylogo: false,
+    // Where nothing hovers (a phone), the buttons would lie on the legend for good.
+    displayModeBar: matchMedia("(hover: hover)").matches ? "hover" : false,
     modeBarButtons: [["zoom2d", "pan2d", "resetScale2d", "toImage"]],
   };
 
   function draw(plot, size = {}) {
     const { data, layout } = structuredClone(figures[plot.dataset.figure]);
-    if (plot.clientWidth < 480) layout.font.size = 11;
+    if ((size.width ?? plot.clientWidth) < 480) layout.font.size = 11;
     Object.assign(layout, size);
     const filename = plot.dataset.figure;
-    return Plotly.react(plot, data, layout, { ...config, toImageButtonOptions: { format: "svg", filename } });
+    // Not Plotly.react: that keeps the width of paper after printing.
+    return Plotly.newPlot(plot, data, layout, { ...config, toImageButtonOptions: { format: "svg", filename } });
   }
 
   function drawAll(dark) {
