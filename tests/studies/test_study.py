@@ -95,7 +95,8 @@ def wait_for_rows(folder: Path, count: int) -> None:
 def no_process_trains(folder: Path) -> bool:
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and os.readlink(entry / "cwd") == str(folder):
+            ours = entry.name == str(os.getpid())
+            if entry.name.isdigit() and not ours and os.readlink(entry / "cwd") == str(folder):
                 return False
         except OSError:
             continue

@@ -94,8 +94,10 @@ def test_offline_keeps_every_row_and_the_model_for_wandb_sync(config: Callable[[
 def test_a_server_that_refuses_costs_a_warning_and_no_row(
     config: Callable[[str], RunConfig],
     failing_server: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
+    monkeypatch.setattr(wandb_run, "INIT_TIMEOUT_SECONDS", 3.0)
     failing_server("refuses")
     record = train(config("online"))
     assert record.state == "complete"
