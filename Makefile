@@ -33,10 +33,10 @@ study: install  ## default corpus, five mini sizes, the law and its report
 	$(BIN)/scaling-lab study --ladder mini
 
 test: check  ## lint, types and the whole suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 unit: $(DEV)  ## the tests that start no other process
-	$(BIN)/python -m pytest -m 'not slow'
+	$(BIN)/python -m pytest -n auto -m 'not slow'
 
 check: $(DEV)  ## ruff and pyright
 	$(BIN)/ruff check .
