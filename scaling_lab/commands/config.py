@@ -2,13 +2,20 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scaling_lab.commands.run_options import RunOptions, takes_run_options
 from scaling_lab.config import SIZES, ResolvedConfig, RunConfig, resolve_config
 from scaling_lab.config.yaml_reader import read_yaml
+
+MARKDOWN_INTRODUCTION = """# Configuration
+
+Every key of a run, as `scaling-lab config schema --markdown` prints it. Values come from the command line, then the
+environment (`SCALING_LAB_RECIPE__LEARNING_RATE=1e-3`, `WANDB_PROJECT`, …), then a YAML file (`--config run.yaml`), then
+the preset of ladder and size, then the default; `scaling-lab config show` says which. Any key can be given as
+`-o section.key=value`."""
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
@@ -41,14 +48,62 @@ def validate(
 
 
 @app.command()
-def schema() -> None:
+def schema(
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print docs/config.md: the same as tables.")] = False,
+) -> None:
     """Print the JSON Schema of a configuration, for editors and for reference."""
-    typer.echo(json.dumps(RunConfig.model_json_schema(), indent=2))
+    content = RunConfig.model_json_schema()
+    typer.echo(_as_markdown(content) if markdown else json.dumps(content, indent=2))
 
 
 def _as_json(resolved: ResolvedConfig) -> str:
     content = {"config": resolved.config.model_dump(mode="json"), "sources": resolved.sources}
     return json.dumps(content, indent=2)
+
+
+def _as_markdown(schema: dict[str, Any]) -> str:
+    """A table for the run itself and one for each section: key, default, bounds, description."""
+    sections = {"": schema["properties"]}
+    for name, field in schema["properties"].items():
+        if _reference(field):
+            sections[name] = schema["$defs"][_reference(field)]["properties"]
+    return "\n\n".join([MARKDOWN_INTRODUCTION, *(_markdown_section(name, fields) for name, fields in sections.items())])
+
+
+def _markdown_section(section: str, fields: dict[str, Any]) -> str:
+    prefix = f"{section}." if section else ""
+    rows = [
+        f"| `{prefix}{name}` | {_default(field)} | {_bounds(field)} | {field['description']} |"
+        for name, field in fields.items()
+        if not _reference(field)
+    ]
+    return "\n".join(
+        [f"## {section or 'The run'}\n", "| key | default | bounds | what |", "| --- | --- | --- | --- |", *rows]
+    )
+
+
+def _reference(field: dict[str, Any]) -> str:
+    """Name of the section that a field is, or nothing."""
+    return field.get("$ref", "").rpartition("/")[2]
+
+
+def _default(field: dict[str, Any]) -> str:
+    if "default" not in field:
+        return "preset"
+    return "absent" if field["default"] is None else f"`{json.dumps(field['default'])}`"
+
+
+def _bounds(field: dict[str, Any]) -> str:
+    """What a value may be: the words of an enumeration, or the ends of a range."""
+    kinds = [kind for kind in field.get("anyOf", [field]) if kind.get("type") != "null"]
+    for kind in kinds:
+        if "enum" in kind:
+            return ", ".join(f"`{word}`" for word in kind["enum"])
+        signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+        ends = [f"{sign} {kind[name]:,}" for name, sign in signs.items() if name in kind]
+        if ends:
+            return " and ".join(ends)
+    return ""
 
 
 def _as_table(resolved: ResolvedConfig) -> str:

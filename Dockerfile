@@ -1,0 +1,30 @@
+# scaling-lab in a container: docker build -t scaling-lab . && docker run --rm -v "$PWD:/work" scaling-lab study --ladder mini
+# For a GPU: docker build --build-arg TORCH=cu130 -t scaling-lab . && docker run --gpus all …
+# A W&B key is given when it runs (-e WANDB_API_KEY), never when it is built.
+FROM python:3.11-slim
+
+# cpu, or a CUDA version that PyTorch publishes wheels for.
+ARG TORCH=cpu
+
+# tcmalloc: glibc's allocator gives large blocks back to the system at every step, and takes them anew.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git libtcmalloc-minimal4 \
+    && rm -rf /var/lib/apt/lists/* \
+    && ln -s "$(find /usr/lib -name 'libtcmalloc_minimal.so.4' | head -n 1)" /usr/local/lib/libtcmalloc.so
+ENV LD_PRELOAD=/usr/local/lib/libtcmalloc.so
+
+# Dependencies alone, so that a change of the code doesn't fetch them again.
+WORKDIR /opt/scaling-lab
+COPY pyproject.toml constraints.txt README.md LICENSE ./
+COPY scaling_lab/version.py scaling_lab/
+RUN pip install --no-cache-dir --constraint constraints.txt --extra-index-url "https://download.pytorch.org/whl/${TORCH}" \
+      "torch==2.13.0+${TORCH}" ".[corpus]"
+
+COPY . .
+RUN pip install --no-cache-dir --no-deps .
+
+RUN useradd --create-home --uid 1000 lab && mkdir /work && chown lab /work
+USER lab
+WORKDIR /work
+ENTRYPOINT ["scaling-lab"]
+CMD ["--help"]
