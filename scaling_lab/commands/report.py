@@ -29,4 +29,4 @@ def report(
     if as_json:
         typer.echo(json.dumps(study_results(analysis), indent=2))
     else:
-        typer.echo(f"{analysis.sentence}\nreport: {path}")
+        typer.echo(f"{analysis.conclusion}\nreport: {path}")

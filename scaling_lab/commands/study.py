@@ -65,7 +65,7 @@ def _run(plan: "StudyPlan", as_json: bool) -> None:
     analysis = analyse(*read_runs(plan.folder))
     content = write_study_results(plan, analysis)
     report = build_report(analysis, plan.folder / "report.html")
-    typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.sentence}\nreport: {report}")
+    typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")
     require_all_complete(statuses)
 
 

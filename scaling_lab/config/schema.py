@@ -228,9 +228,7 @@ class RunConfig(Section):
     size: Size = Field(description="One rung of the ladder.")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Fixes initial weights and the order of documents.")
     output_dir: Path = Field(default=Path("outputs"), description="Folder under which each run has its own.")
-    name: Name | None = Field(
-        default=None, description="The run's folder and W&B name; absent, as in mini-tiny-seed0."
-    )
+    name: Name | None = Field(default=None, description="The run's folder and W&B name; absent, as in mini-tiny-seed0.")
     model: ModelConfig
     data: DataConfig
     recipe: RecipeConfig

@@ -49,6 +49,11 @@ class StudyAnalysis:
         """The conclusion, for people."""
         return self.law.sentence()
 
+    @property
+    def conclusion(self) -> str:
+        """The sentence, and under it where the verdict depends on how N is counted: what a terminal prints."""
+        return "\n".join(filter(None, (self.sentence, self.flips())))
+
     def flips(self) -> str | None:
         """Where the verdict depends on how N is counted, in a sentence; None where it doesn't."""
         identified = [count for count, law in self.laws.items() if law.verdict == "identified"]

@@ -1,0 +1,89 @@
+"""Which runs share a curve, and which are left out with what reason."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from scaling_lab.history.runs import RunRecord, read_runs
+from scaling_lab.studies.analysis import analyse, study_results
+from scaling_lab.tracking.results import write_json
+
+N = {"tiny": 15_000, "small": 60_000, "medium": 150_000, "large": 450_000, "xl": 1_200_000}
+
+
+def record(size: str, seed: int = 0, **results: Any) -> RunRecord:
+    """A complete run on the curve 30·N^-0.4 + 1, but for what is given."""
+    content = {
+        "name": f"{size}-{seed}", "size": size, "ladder": "mini", "seed": seed, "state": "complete",
+        "parameters": dict.fromkeys(("total", "non_embedding", "matmul"), N[size]),
+        "identity": {"recipe.learning_rate": 3e-3, "size": size, "seed": seed, "model.d_model": N[size]},
+        "final_val_loss": 30 * N[size] ** -0.4 + 1, "updated_at": "2026-01-01",
+        **results,
+    }
+    empty: dict[str, np.ndarray] = {}
+    return RunRecord(Path(content["name"]), content, empty, empty)
+
+
+LADDER = [record(size) for size in N]
+
+
+def reasons(analysis: Any) -> dict[str, str]:
+    return {run.name: run.reason for run in analysis.left_out}
+
+
+def test_five_sizes_on_a_curve_give_its_exponent_under_every_count() -> None:
+    analysis = analyse(LADDER)
+    assert analysis.law.alpha.value == pytest.approx(0.4, rel=1e-4)
+    assert set(analysis.laws) == {"total", "non_embedding", "matmul"}
+    assert analysis.flips() is None
+
+
+def test_the_order_of_the_runs_does_not_matter() -> None:
+    assert study_results(analyse(LADDER[::-1])) == study_results(analyse(LADDER))
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"state": "diverged"}, "diverged, not complete"),
+        ({"state": "running"}, "running, not complete"),
+        ({"final_val_loss": None}, "no finite validation loss"),
+        ({"final_val_loss": float("nan")}, "no finite validation loss"),
+        ({"identity": {"recipe.learning_rate": 1e-3}}, "belongs to another study"),
+        ({"updated_at": "2025-01-01"}, "a newer run has the same size and seed"),
+    ],
+)
+def test_what_is_no_point_of_the_curve_is_left_out_with_its_reason(changes: dict[str, Any], reason: str) -> None:
+    analysis = analyse([*LADDER, record("xl", name="odd", **changes)])
+    assert reason in reasons(analysis)["odd"]
+    assert len(analysis.runs) == 5
+
+
+def test_a_size_that_no_ladder_has_is_left_out() -> None:
+    odd = dataclasses.replace(LADDER[0], results={**LADDER[0].results, "name": "odd", "size": "giant"})
+    assert "none of the ladder's" in reasons(analyse([*LADDER, odd]))["odd"]
+
+
+def test_no_run_at_all_gives_an_honest_nothing() -> None:
+    analysis = analyse([])
+    assert analysis.law.verdict == "not identified"
+    assert study_results(analysis)["runs"] == []
+
+
+def test_a_folder_with_damaged_runs_is_read_and_says_so(tmp_path: Path) -> None:
+    write_folder(tmp_path / "good", LADDER[0].results)
+    write_folder(tmp_path / "lacking", {"name": "lacking"})
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "training_results.json").write_text("{")
+    records, left_out = read_runs(tmp_path)
+    assert [run.name for run in records] == ["tiny-0"]
+    assert "not JSON" in next(run.reason for run in left_out if run.name == "broken")
+    assert "lacks" in next(run.reason for run in left_out if run.name == "lacking")
+
+
+def write_folder(folder: Path, results: dict[str, Any]) -> None:
+    folder.mkdir()
+    write_json(folder / "training_results.json", results)
