@@ -44,7 +44,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two matrices with a GELU between (Hendrycks and Gimpel, 1606.08415, its tanh form)."""
+    """Two matrices with a squared ReLU between (So et al., 2109.08668): mini-xl learned faster with it than with GELU."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class MLP(nn.Module):
         self.down = nn.Linear(config.d_ff, config.d_model, bias=False)
 
     def forward(self, x_MD: Tensor) -> Tensor:
-        return self.down(F.gelu(self.up(x_MD), approximate="tanh"))
+        return self.down(F.relu(self.up(x_MD)).square())
 
 
 class Block(nn.Module):

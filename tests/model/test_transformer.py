@@ -108,11 +108,7 @@ def reference_block(weights: dict[str, torch.Tensor], name: str, x: torch.Tensor
         heads.append(scores.softmax(dim=1) @ v_all[:, columns])
     x = x + torch.cat(heads, dim=1) @ weights[name + "attention.out.weight"].T
     inner = layer_norm(x, weights[name + "mlp_norm.weight"]) @ weights[name + "mlp.up.weight"].T
-    return x + gelu(inner) @ weights[name + "mlp.down.weight"].T
-
-
-def gelu(x: torch.Tensor) -> torch.Tensor:
-    return 0.5 * x * (1 + (math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)).tanh())
+    return x + inner.clamp(min=0).square() @ weights[name + "mlp.down.weight"].T
 
 
 def turned(x: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
