@@ -11,9 +11,9 @@ from pathlib import Path
 
 import orjson
 
-from scaling_lab.data.files import written_whole
 from scaling_lab.data.json_stream import BROKEN, read_records
 from scaling_lab.errors import DataError
+from scaling_lab.files import written_whole
 
 SPLITS = ("train", "val", "test")
 MAX_SKIPPED_FRACTION = 0.01

@@ -10,9 +10,9 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scaling_lab.data.files import sha256_of, written_whole
 from scaling_lab.data.guide_format import find_splits
 from scaling_lab.data.meta import META_FILE
+from scaling_lab.files import sha256_of, written_whole
 
 # Raised whenever the same files would be packed into other tokens, or prepared into another text.
 PIPELINE_VERSION = 1

@@ -5,9 +5,9 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from scaling_lab.data.files import written_whole
 from scaling_lab.data.tokenizer import Tokenizer, load_tokenizer
 from scaling_lab.errors import DataError
+from scaling_lab.files import written_whole
 
 META_FILE = "meta.json"
 

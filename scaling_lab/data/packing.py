@@ -19,7 +19,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scaling_lab.data.files import cache_folder, folder_aside, locked, put_in_place, written_whole
 from scaling_lab.data.guide_format import SPLITS, find_splits
 from scaling_lab.data.manifest import (
     PIPELINE_VERSION,
@@ -34,6 +33,7 @@ from scaling_lab.data.meta import META_FILE, Meta
 from scaling_lab.data.splits import VAL_SHARE
 from scaling_lab.data.spool import NO_TEXT, Spool, spool_split
 from scaling_lab.errors import DataError
+from scaling_lab.files import cache_folder, folder_aside, locked, put_in_place, written_whole
 
 PACKED_FOLDER = "packed"
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaling_lab.data.clusters import cluster
-from scaling_lab.data.files import folder_aside, locked, put_in_place
 from scaling_lab.data.guide_format import SPLITS, Document, write_jsonl
 from scaling_lab.data.manifest import PIPELINE_VERSION, Ids, Manifest, read_manifest
 from scaling_lab.data.meta import Meta, read_meta
@@ -20,6 +19,7 @@ from scaling_lab.data.sources import CORE_NAME, Corpus, SourceTune, music21_core
 from scaling_lab.data.splits import cluster_keys, split_of
 from scaling_lab.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, CharTokenizer
 from scaling_lab.errors import DataError
+from scaling_lab.files import folder_aside, locked, put_in_place
 from scaling_lab.music.abc import RejectedTune, canonical
 from scaling_lab.music.melody import melody, shingles
 

@@ -11,8 +11,8 @@ from typing import Protocol
 
 import orjson
 
-from scaling_lab.data.files import written_whole
 from scaling_lab.errors import DataError
+from scaling_lab.files import written_whole
 
 PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
 SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")

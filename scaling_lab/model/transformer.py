@@ -44,7 +44,7 @@ class Attention(nn.Module):
 
 
 class MLP(nn.Module):
-    """Two matrices with a squared ReLU between (So et al., 2109.08668): mini-xl learned faster with it than with GELU."""
+    """Two matrices with a squared ReLU between (So et al., 2109.08668): mini-xl learned faster so than with GELU."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

@@ -8,11 +8,11 @@ best_model.pt          weights with the lowest validation loss
 """
 
 import json
-import os
 from pathlib import Path
 from typing import Any, Literal
 
 from scaling_lab.errors import CheckpointError
+from scaling_lab.files import written_whole
 
 CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
@@ -49,9 +49,5 @@ def write_json(path: Path, content: Any) -> None:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file as a whole or not at all, safe from a power cut when this returns."""
-    aside = path.with_name(path.name + ".partial")
-    with aside.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with written_whole(path) as stream:
+        stream.write(text.encode())

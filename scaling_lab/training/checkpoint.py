@@ -5,7 +5,6 @@ then renamed: a folder with a final name is whole. The two newest are kept, so t
 Files are read with `weights_only=True`: a checkpoint can't run code.
 """
 
-import hashlib
 import json
 import os
 import pickle
@@ -18,6 +17,7 @@ from typing import Any
 import torch
 
 from scaling_lab.errors import CheckpointError
+from scaling_lab.files import sha256_of, written_whole
 
 KEPT = 2
 
@@ -29,8 +29,9 @@ def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     save_tensors(aside / "state.pt", state)
-    manifest = {"step": step, "sha256": {"state.pt": _sha256(aside / "state.pt")}}
-    _write_synced(aside / "manifest.json", json.dumps(manifest).encode())
+    manifest = {"step": step, "sha256": {"state.pt": sha256_of(aside / "state.pt")}}
+    with written_whole(aside / "manifest.json") as stream:
+        stream.write(json.dumps(manifest).encode())
     shutil.rmtree(final, ignore_errors=True)
     aside.rename(final)
     _sync_folder(folder)
@@ -63,12 +64,8 @@ def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """`torch.save`, safe from a power cut when this returns, and never half-written under its own name."""
-    aside = path.with_suffix(".partial")
-    with aside.open("wb") as file:
-        torch.save(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    aside.replace(path)
+    with written_whole(path) as stream:
+        torch.save(content, stream)
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
@@ -101,22 +98,10 @@ def _fault(path: Path) -> str | None:
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
         expected = manifest["sha256"]["state.pt"]
-        actual = _sha256(path / "state.pt")
+        actual = sha256_of(path / "state.pt")
     except (OSError, ValueError, KeyError, TypeError) as error:
         return f"incomplete ({type(error).__name__}: {error})"
     return None if actual == expected else "state.pt differs from its sha256 in manifest.json"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _sync_folder(folder: Path) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.data.dataset import Dataset, PackedSplit, open_dataset
-from scaling_lab.data.files import cache_folder, locked
 from scaling_lab.errors import DataError
+from scaling_lab.files import cache_folder, locked
 
 
 def documents(split: PackedSplit) -> list[list[int]]:

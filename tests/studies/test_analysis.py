@@ -17,10 +17,15 @@ N = {"tiny": 15_000, "small": 60_000, "medium": 150_000, "large": 450_000, "xl":
 def record(size: str, seed: int = 0, **results: Any) -> RunRecord:
     """A complete run on the curve 30·N^-0.4 + 1, but for what is given."""
     content = {
-        "name": f"{size}-{seed}", "size": size, "ladder": "mini", "seed": seed, "state": "complete",
+        "name": f"{size}-{seed}",
+        "size": size,
+        "ladder": "mini",
+        "seed": seed,
+        "state": "complete",
         "parameters": dict.fromkeys(("total", "non_embedding", "matmul"), N[size]),
         "identity": {"recipe.learning_rate": 3e-3, "size": size, "seed": seed, "model.d_model": N[size]},
-        "final_val_loss": 30 * N[size] ** -0.4 + 1, "updated_at": "2026-01-01",
+        "final_val_loss": 30 * N[size] ** -0.4 + 1,
+        "updated_at": "2026-01-01",
         **results,
     }
     empty: dict[str, np.ndarray] = {}
