@@ -5,7 +5,8 @@ Everything goes to stderr, so that stdout holds results alone.
 
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Self
 
 from scaling_lab.tracking import metrics
 
@@ -16,18 +17,14 @@ if TYPE_CHECKING:
 PLAIN_LINE_SECONDS = 10.0
 
 
-class RunProgress:
-    """Watches one run (use as a context, and hand `watch` to `train`)."""
+class _Display:
+    """Something of rich's that lives on a terminal while a context is open; nothing in a pipe."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._live: Any = _live_display() if sys.stderr.isatty() else None
-        self._task: Any = None
-        self._val_loss: float | None = None
-        self._begin = self._last_line = time.monotonic()
-        self._first_step: int | None = None
+    def __init__(self, live: Callable[[], Any]) -> None:
+        self._live: Any = live() if sys.stderr.isatty() else None
+        self._last_line = time.monotonic()
 
-    def __enter__(self) -> "RunProgress":
+    def __enter__(self) -> Self:
         if self._live:
             self._live.start()
         return self
@@ -35,6 +32,25 @@ class RunProgress:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+
+    def _line_is_due(self) -> bool:
+        """Whether a pipe has waited long enough for its next plain line."""
+        if time.monotonic() - self._last_line < PLAIN_LINE_SECONDS:
+            return False
+        self._last_line = time.monotonic()
+        return True
+
+
+class RunProgress(_Display):
+    """Watches one run (use as a context, and hand `watch` to `train`)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_live_display)
+        self._name = name
+        self._task: Any = None
+        self._val_loss: float | None = None
+        self._begin = time.monotonic()
+        self._first_step: int | None = None
 
     def watch(self, plan: "RunPlan", row: dict[str, Any]) -> None:
         """Show one row of metrics."""
@@ -45,8 +61,7 @@ class RunProgress:
             self._first_step = row[metrics.TRAIN_STEP] - 1
         if self._live:
             self._update_live(plan, row)
-        elif time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS or row[metrics.TRAIN_STEP] == plan.n_steps:
-            self._last_line = time.monotonic()
+        elif self._line_is_due() or row[metrics.TRAIN_STEP] == plan.n_steps:
             print(f"{self._name}: {self._text(plan, row)}", file=sys.stderr, flush=True)
 
     def _update_live(self, plan: "RunPlan", row: dict[str, Any]) -> None:
@@ -68,37 +83,25 @@ class RunProgress:
         return f"{duration(seconds_a_step * (n_steps - step))} left"
 
 
-class StudyProgress:
+class StudyProgress(_Display):
     """Watches a study: a table that lives on a terminal, a line for each run that goes on in a pipe."""
 
     def __init__(self) -> None:
-        self._live: Any = _live_table() if sys.stderr.isatty() else None
-        self._last_line = 0.0
+        super().__init__(_live_table)
         self._ended: set[str] = set()
-
-    def __enter__(self) -> "StudyProgress":
-        if self._live:
-            self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._live:
-            self._live.stop()
 
     def watch(self, statuses: "list[RunStatus]") -> None:
         """Show how far every run is."""
         if self._live:
             self._live.update(_study_table(statuses))
             return
-        due = time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS
+        due = self._line_is_due()
         for status in statuses:
             ended = status.state not in ("waiting", "running") and status.name not in self._ended
             if (ended and status.row) or (due and status.state == "running"):
                 print(f"{status.name}: {_study_text(status)}", file=sys.stderr, flush=True)
             if ended:
                 self._ended.add(status.name)
-        if due:
-            self._last_line = time.monotonic()
 
 
 def _study_text(status: "RunStatus") -> str:

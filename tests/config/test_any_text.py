@@ -30,7 +30,7 @@ _keys = st.sampled_from(
 _configurations = st.dictionaries(_keys, _values | st.dictionaries(_keys, _values, max_size=4), max_size=5)
 
 
-def _is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def _check_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     file = tmp_path_factory.getbasetemp() / "random.yaml"
     file.write_bytes(text.encode("utf-8", "surrogatepass"))
     try:
@@ -41,8 +41,8 @@ def _is_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) -> 
 
 @settings(ANY_MACHINE, max_examples=300)
 @given(text=_yaml_like | st.text())
-def test_any_text_is_read_or_refused_but_never_crashes(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
-    _is_read_or_refused(tmp_path_factory, text)
+def test_any_text_check_read_or_refused_but_never_crashes(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    _check_read_or_refused(tmp_path_factory, text)
 
 
 @settings(ANY_MACHINE, max_examples=100)
@@ -50,11 +50,11 @@ def test_any_text_is_read_or_refused_but_never_crashes(tmp_path_factory: pytest.
 def test_any_values_are_taken_or_refused_but_never_crash(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, object]
 ) -> None:
-    _is_read_or_refused(tmp_path_factory, yaml.safe_dump(values, allow_unicode=True))
+    _check_read_or_refused(tmp_path_factory, yaml.safe_dump(values, allow_unicode=True))
 
 
 @settings(ANY_MACHINE, max_examples=200)
 @given(key=st.sampled_from(sorted(FIELDS)), text=st.text(max_size=12))
 def test_any_typed_value_is_taken_or_refused_but_never_crashes(key: str, text: str) -> None:
     with contextlib.suppress(ConfigError):
-        load_config(size="tiny", overrides=[f"{key}={text}"], environ={})
+        assert isinstance(load_config(size="tiny", overrides=[f"{key}={text}"], environ={}), RunConfig)

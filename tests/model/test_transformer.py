@@ -60,7 +60,7 @@ def test_a_piece_scores_the_same_alone_and_among_others() -> None:
     model = Transformer(SMALL, VOCAB)
     tokens = random_tokens(30)
     together = model(tokens, [12, 18])
-    torch.testing.assert_close(together[12:], model(tokens[12:], [18]), rtol=1e-5, atol=1e-6)
+    assert torch.allclose(together[12:], model(tokens[12:], [18]), rtol=1e-5, atol=1e-6)
 
 
 def test_logits_and_gradients_match_a_plain_float64_reference() -> None:
