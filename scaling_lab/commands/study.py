@@ -93,6 +93,7 @@ def _plan_text(plan: "StudyPlan") -> str:
 
     unfinished = {config.run_name for config in plan.unfinished()}
     lines = [f"{'run':<24} {'parameters':>14} {'steps':>8} {'tokens':>14} {'FLOPs':>10}  state"]
+    notes: dict[str, None] = {}
     for config in plan.configs:
         run = plan_run(config, plan.dataset)
         state = "to train" if config.run_name in unfinished else "complete"
@@ -100,4 +101,5 @@ def _plan_text(plan: "StudyPlan") -> str:
             f"{config.run_name:<24} {run.parameters.total:>14,} {run.n_steps:>8,} {run.tokens:>14,} "
             f"{run.total_flops:>10.3g}  {state}"
         )
-    return "\n".join([*lines, f"{plan.jobs} at a time; results in {plan.folder}"])
+        notes |= dict.fromkeys(run.notes())
+    return "\n".join([*lines, f"{plan.jobs} at a time; results in {plan.folder}", *(f"note: {note}" for note in notes)])

@@ -10,11 +10,8 @@ from scaling_lab.commands.run_options import RunOptions, takes_run_options
 
 if TYPE_CHECKING:
     from scaling_lab.config import RunConfig
-    from scaling_lab.training.plan import RunPlan
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-
-FEW_STEPS = 100
 
 
 @app.command()
@@ -39,9 +36,10 @@ def _train(config: "RunConfig", as_json: bool) -> None:
     from scaling_lab.commands.progress import RunProgress
     from scaling_lab.data.dataset import open_configured
     from scaling_lab.training.loop import train as train_run
+    from scaling_lab.training.plan import plan_run
 
     dataset = open_configured(config.data)
-    for warning in dataset.warnings:
+    for warning in (*dataset.warnings, *plan_run(config, dataset).notes()):
         print(f"warning: {warning}", file=sys.stderr)
     with RunProgress(config.run_name) as progress:
         record = train_run(config, dataset, progress.watch)
@@ -75,22 +73,9 @@ def _print_plan(config: "RunConfig", as_json: bool) -> None:
         "estimated_seconds": seconds,
         "data": {"name": dataset.name, "fingerprint": dataset.fingerprint, "vocab_size": dataset.vocab_size},
         "machine": machine.to_dict(),
-        "notes": _notes(config, plan, dataset.train.n_tokens),
+        "notes": plan.notes(),
     }
     typer.echo(json.dumps(content, indent=2) if as_json else _as_text(content))
-
-
-def _notes(config: "RunConfig", plan: "RunPlan", train_tokens: int) -> list[str]:
-    """What a person should know before they spend the time."""
-    notes = []
-    if plan.n_steps < FEW_STEPS:
-        notes.append(
-            f"{plan.n_steps} steps are few to learn from: a batch holds {plan.batch_size_tokens:,} of "
-            f"{train_tokens:,} training tokens; a smaller --batch-size-tokens gives more"
-        )
-    if plan.epochs > 4:
-        notes.append(f"{plan.epochs:.1f} passes over the data: above four, more tokens are not more music")
-    return notes
 
 
 def _as_text(content: dict[str, Any]) -> str:

@@ -12,6 +12,9 @@ from scaling_lab.model import cost
 MICRO_BATCH_BYTES = 2**30
 # Share of the matmul ceiling that a time estimate assumes.
 ASSUMED_MFU = 0.4
+# Fewer steps than this is said aloud; so are more passes than pay (Muennighoff et al., 2305.16264).
+FEW_STEPS = 100
+MANY_EPOCHS = 4
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,19 @@ class RunPlan:
     def estimated_seconds(self, peak_flops_per_second: float) -> float:
         """Training time at an assumed share of the given ceiling."""
         return self.total_flops / (ASSUMED_MFU * peak_flops_per_second)
+
+    def notes(self) -> list[str]:
+        """What a person should know before they spend the time."""
+        notes = []
+        if self.n_steps < FEW_STEPS:
+            steps = "1 step is" if self.n_steps == 1 else f"{self.n_steps} steps are"
+            notes.append(
+                f"{steps} few to learn from: a batch holds {self.batch_size_tokens:,} of "
+                f"{round(self.tokens / self.epochs):,} training tokens; a smaller --batch-size-tokens gives more"
+            )
+        if self.epochs > MANY_EPOCHS:
+            notes.append(f"{self.epochs:.1f} passes over the data: above four, more tokens are not more music")
+        return notes
 
     def to_dict(self) -> dict[str, Any]:
         """As `--json` prints it."""
