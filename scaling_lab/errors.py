@@ -8,6 +8,7 @@
     ├── DivergedError              3   the loss or gradient became NaN or infinite
     ├── RemoteError                4   W&B or another remote service failed
     └── Stopped                   75   asked to stop; a checkpoint was written, run the same command to go on
+        └── Interrupted          130   the same, by Ctrl-C
 
 A message reads `place: what is wrong; what to do`. `scaling_lab.commands.app` prints it as it stands.
 """
@@ -53,3 +54,9 @@ class Stopped(ScalingLabError):  # noqa: N818 - not an error: the run was asked 
     """The run was asked to stop. A checkpoint is written, and the same command goes on from it."""
 
     exit_code = 75
+
+
+class Interrupted(Stopped):
+    """Stopped by Ctrl-C."""
+
+    exit_code = 130

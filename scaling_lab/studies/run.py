@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scaling_lab.config import dump_yaml
-from scaling_lab.errors import CheckpointError, DivergedError, ScalingLabError, Stopped, UsageError
+from scaling_lab.errors import CheckpointError, DivergedError, Interrupted, ScalingLabError, Stopped, UsageError
 from scaling_lab.studies.plan import StudyPlan, is_complete
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME
@@ -26,6 +26,7 @@ POLL_SECONDS = 0.5
 # An agent or scheduler that stops a study kills what is left 30 s later.
 STOP_SECONDS = 20.0
 LOG_NAME = "train.log"
+STOPPED = "study: stopped, and its runs wrote checkpoints; the same command goes on from here"
 
 RunStatusName = Literal["waiting", "running", "complete", "diverged", "failed"]
 
@@ -51,12 +52,14 @@ def run_study(plan: StudyPlan, watch: Watch) -> list[RunStatus]:
 
     Raises:
         UsageError: if a run can't be started as configured; the others are stopped.
-        Stopped, KeyboardInterrupt: if asked to stop; every run has then written a checkpoint.
+        Stopped, Interrupted: if asked to stop; every run has then written a checkpoint.
     """
     before = signal.signal(signal.SIGTERM, _raise_stopped)
     crew = _Crew(plan, watch)
     try:
         crew.work()
+    except KeyboardInterrupt:
+        raise Interrupted(STOPPED) from None
     finally:
         crew.stop()
         signal.signal(signal.SIGTERM, before)
@@ -137,7 +140,7 @@ def require_all_complete(statuses: list[RunStatus]) -> None:
     """End a study as its worst run ended.
 
     Raises:
-        DivergedError, ScalingLabError: naming the runs that did not complete.
+        DivergedError, Interrupted, ScalingLabError: naming the runs that did not complete.
     """
     unfinished = [status for status in statuses if status.state != "complete"]
     if not unfinished:
@@ -188,4 +191,4 @@ def _last_words(log: Path) -> str:
 
 
 def _raise_stopped(*_: object) -> None:
-    raise Stopped("study: stopped, and its runs wrote checkpoints; the same command goes on from here")
+    raise Stopped(STOPPED)

@@ -24,7 +24,7 @@ class Recorder:
         """Keep the best model where others can fetch it."""
         self.wandb_run.keep_model(path, facts)
 
-    def finish(self, exit_code: int) -> None:
-        """Close journal and mirror; the mirror gets a bounded time."""
+    def finish(self, complete: bool) -> None:
+        """Close journal and mirror; the mirror gets a bounded time, a short one where the run was asked to stop."""
         self.journal.close()
-        self.wandb_run.finish(exit_code)
+        self.wandb_run.finish(exit_code=0 if complete else 1, wait_seconds=60.0 if complete else 10.0)

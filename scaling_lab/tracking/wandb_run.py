@@ -70,12 +70,12 @@ class WandbRun:
         """Add to the run's summary."""
         self._submit(lambda: self._run.summary.update(dict(facts)))
 
-    def finish(self, exit_code: int = 0) -> None:
-        """End the W&B run; waits a bounded time for what is still on its way."""
+    def finish(self, exit_code: int, wait_seconds: float) -> None:
+        """End the W&B run; waits at most `wait_seconds` for what is still on its way."""
         if self._guard is None:
             return
         self._submit(lambda: self._run.finish(exit_code=exit_code))
-        self._guard.close(FINISH_TIMEOUT_SECONDS + 5)
+        self._guard.close(wait_seconds)
 
     @property
     def failure(self) -> str | None:

@@ -71,7 +71,7 @@ def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None
     Raises:
         UsageError: if the data are missing, or the run's folder holds a run with other settings.
         DivergedError: if loss or gradient became NaN or infinite; the last checkpoint is kept.
-        Stopped: after SIGTERM, with a checkpoint written. KeyboardInterrupt likewise after Ctrl-C.
+        Stopped: after SIGTERM, with a checkpoint written. Interrupted likewise after Ctrl-C.
     """
     dataset = dataset or open_configured(config.data)
     machine = choose_machine(config.machine)

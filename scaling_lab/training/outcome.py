@@ -76,7 +76,7 @@ class Outcome:
             self._write(state, recorder)
             if state == "complete":
                 self._keep_model(recorder)
-            recorder.finish(exit_code=0 if state == "complete" else 1)
+            recorder.finish(state == "complete")
 
     def facts(self) -> dict[str, Any]:
         """What is derived from config and data, and doesn't change while the run trains."""

@@ -5,7 +5,7 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
-from scaling_lab.errors import Stopped
+from scaling_lab.errors import Interrupted, Stopped
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -32,13 +32,13 @@ class StopSignal:
 
         Raises:
             Stopped: after SIGTERM (exit 75, so that a scheduler puts the run back in its queue).
-            KeyboardInterrupt: after Ctrl-C (exit 130).
+            Interrupted: after Ctrl-C (exit 130).
         """
         message = f"{place}: stopped, and a checkpoint was written; the same command goes on from here"
         if self.received == signal.SIGTERM:
             raise Stopped(message)
         if self.received == signal.SIGINT:
-            raise KeyboardInterrupt(message)
+            raise Interrupted(message)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if self.received is not None:

@@ -194,4 +194,5 @@ def test_ctrl_c_ends_with_130_and_two_processes_never_share_a_run(small_run: Mak
     first.send_signal(signal.SIGINT)
     _, said = first.communicate(timeout=30)
     assert first.returncode == 130
+    assert b"the same command goes on" in said
     assert b"Traceback" not in said
