@@ -16,6 +16,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("WANDB_", "SCALING_LAB_")):
             monkeypatch.delenv(name)
+    # A tracker that one test gave up would end the process of the next one that calls main().
+    monkeypatch.setattr("scaling_lab.tracking.guard.Guard.given_up", False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -75,16 +75,31 @@ for _name, _help in COMMANDS.items():
 
 def main() -> None:
     """Runs the command line and exits: 0 fine, 1 our bug, 2 usage, 130 Ctrl-C, else what the error carries."""
+    code = _exit_code()
+    guard = sys.modules.get("scaling_lab.tracking.guard")
+    if guard and guard.Guard.given_up:
+        # The tracker's own exit hooks would wait for it, or print the traceback of its death.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
+def _exit_code() -> int:
+    """Runs the command line; whatever ends it becomes a message and an exit code."""
     try:
         app(prog_name="scaling-lab")
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
     except ScalingLabError as error:
         print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
+        return error.exit_code
     except KeyboardInterrupt:
-        sys.exit(130)
+        return 130
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever is left is a bug of ours
         _report_bug(error)
-        sys.exit(1)
+        return 1
+    return 0
 
 
 def _report_bug(error: Exception) -> None:

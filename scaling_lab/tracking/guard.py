@@ -9,13 +9,20 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 Call = Callable[[], Any]
 
 
 class Guard:
-    """Runs calls one after the other in a thread of its own."""
+    """Runs calls one after the other in a thread of its own.
+
+    Attributes:
+        given_up: whether any guard of this process gave its tracker up; the process then leaves without its exit hooks.
+        failure: why this one did, or None.
+    """
+
+    given_up: ClassVar[bool] = False
 
     def __init__(self, label: str, consequence: str) -> None:
         """`label` names what is guarded, `consequence` says in a warning what its failure means for the user."""
@@ -39,11 +46,6 @@ class Guard:
             self._fail(f"no answer for {wait_seconds:.0f} s")
         return self.failure is None
 
-    @property
-    def hung(self) -> bool:
-        """Whether the thread is still inside a call."""
-        return self._thread.is_alive()
-
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
             try:
@@ -53,5 +55,6 @@ class Guard:
                 return
 
     def _fail(self, reason: str) -> None:
+        Guard.given_up = True
         self.failure = reason.strip().splitlines()[0][:300]
         print(f"warning: {self._label} failed ({self.failure}); {self._consequence}", file=sys.stderr, flush=True)

@@ -77,16 +77,6 @@ class WandbRun:
         self._submit(lambda: self._run.finish(exit_code=exit_code))
         self._guard.close(wait_seconds)
 
-    @property
-    def failure(self) -> str | None:
-        """Why W&B has no more of this run, or None."""
-        return self._guard.failure if self._guard else None
-
-    @property
-    def hung(self) -> bool:
-        """Whether the SDK is still inside a call after `finish` gave up on it."""
-        return self._guard is not None and self._guard.hung
-
     def _submit(self, call: Any) -> None:
         if self._guard is not None:
             self._guard.submit(call)

@@ -2,6 +2,10 @@
 
 import http.server
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +14,8 @@ from pathlib import Path
 import pytest
 from corpora import write_corpus
 
-from scaling_lab.config import Override, RunConfig, load_config
+from scaling_lab.config import Override, RunConfig, dump_yaml, load_config
+from scaling_lab.history.runs import read_run
 from scaling_lab.tracking.wandb_run import resolve_mode
 from scaling_lab.training.loop import train
 
@@ -106,6 +111,35 @@ def test_a_server_that_fails_costs_a_warning_and_no_row(
     said = capfd.readouterr().err
     assert "warning: W&B failed" in said
     assert "training goes on" in said
+
+
+def test_killing_wandb_core_leaves_a_warning_and_a_complete_run(
+    config: Callable[[str], RunConfig], folder: Path
+) -> None:
+    run = config("offline").model_copy(update={"name": "killed"})
+    long = run.model_copy(update={"recipe": run.recipe.model_copy(update={"tokens": 256 * 1500})})
+    (folder / "run.yaml").write_text(dump_yaml(long))
+    command = [sys.executable, "-m", "scaling_lab", "train", "--config", "run.yaml"]
+    process = subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.kill(wandb_core_of(process.pid), signal.SIGKILL)
+    _, said = process.communicate(timeout=90)
+    assert process.returncode == 0
+    assert "warning: W&B failed" in said
+    assert "Traceback" not in said
+    assert len(read_run(long.run_dir).training["train/step"]) == 1500
+
+
+def wandb_core_of(pid: int) -> int:
+    """Process of the SDK's service, once `pid` has started it and its run."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        children = [line for path in Path(f"/proc/{pid}/task").glob("*/children") for line in path.read_text().split()]
+        for child in children:
+            started = list(Path().glob("outputs/killed/wandb/offline-run-*/*.wandb"))
+            if started and b"wandb-core" in Path(f"/proc/{child}/cmdline").read_bytes():
+                return int(child)
+        time.sleep(0.05)
+    pytest.fail("wandb-core was not started within a minute")
 
 
 def test_the_key_is_in_no_file_of_a_run(config: Callable[[str], RunConfig], monkeypatch: pytest.MonkeyPatch) -> None:
