@@ -53,6 +53,8 @@ def _train(config: "RunConfig", as_json: bool) -> None:
         + (f", {bits:.3f} bits a character" if bits is not None else "")
         + f"; results in {record.path}"
     )
+    if results["wandb_mode"] == "offline":
+        print(f"to have it in W&B: wandb sync {record.path}/wandb/offline-run-*", file=sys.stderr)
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:

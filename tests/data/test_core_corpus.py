@@ -121,7 +121,9 @@ def test_a_damaged_folder_is_made_whole_by_preparing_again(tmp_path: Path, every
 
 def test_a_corpus_that_is_there_is_not_prepared_again(summary: PreparationSummary, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(prepare, "music21_core", lambda: pytest.fail("prepared again"))
+    written = (summary.directory / "meta.json").stat().st_mtime_ns
     ensure_core(summary.directory)
+    assert (summary.directory / "meta.json").stat().st_mtime_ns == written
 
 
 def test_a_corpus_of_another_version_is_prepared_again(
