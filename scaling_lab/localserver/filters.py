@@ -57,7 +57,7 @@ def order_by(order: str | None) -> Sql:
     """`+created_at`, `-summary_metrics.loss`: the end of a query, with runs of one place in order of their creation."""
     if not order:
         return "created_at DESC, runs.id DESC", []
-    parts, parameters = [], []
+    parts, parameters, direction = [], [], "DESC"
     for word in order.split(","):
         direction = "DESC" if word.strip().startswith("-") else "ASC"
         expression, values = _expression(word.strip().lstrip("+-"))

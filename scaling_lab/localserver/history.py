@@ -1,7 +1,7 @@
 """A run's rows: taken in as the SDK streams them, and given out whole, by page, or thinned.
 
-A row is kept as the line that came (NaN and Infinity are bare tokens in it), under its `_step`; of two lines with one step
-the last counts, so that whatever is sent twice is there once.
+A row is kept as the line that came (NaN and Infinity are bare tokens in it), under its `_step`; of two lines with one
+step the last counts, so that whatever is sent twice is there once.
 """
 
 import json
@@ -36,7 +36,8 @@ def add_history(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) 
     connection.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", rows)
     added = _count(connection, span) - before
     connection.execute(
-        "UPDATE runs SET history_lines = history_lines + ?, last_step = max(last_step, ?), history_keys = ? WHERE id = ?",
+        "UPDATE runs SET history_lines = history_lines + ?, last_step = max(last_step, ?), history_keys = ? "
+        "WHERE id = ?",
         (added, max(steps), json.dumps(keys), run["id"]),
     )
 
@@ -87,9 +88,9 @@ def events(store: Store, run: int, size: int) -> list[str]:
 
 
 def sampled(store: Store, run: Row, specs: Any) -> list[list[dict[str, Any]]]:
-    """For each spec, the rows that hold all of its keys, with these keys alone; thinned where they are more than asked for.
+    """For each spec, the rows that hold all of its keys, with these keys alone; thinned where they are too many.
 
-    A spec is JSON: {"keys": […], "samples": n, "minStep": first, "maxStep": last}. A single spec stands for a list of one.
+    A spec is JSON: {"keys": […], "samples": n, "minStep": first, "maxStep": last}; one alone stands for a list of one.
     """
     return [_sample(store, run, _spec(spec)) for spec in (specs if isinstance(specs, list) else [specs])]
 

@@ -124,7 +124,10 @@ class Runs:
         begin, size = page_bounds(first, after)
         condition, parameters = filters.where(filter_text)
         ordered, order_parameters = filters.order_by(order)
-        sql = f"SELECT runs.* FROM {self.table} WHERE runs.project = ? AND {condition} ORDER BY {ordered} LIMIT ? OFFSET ?"
+        sql = (
+            f"SELECT runs.* FROM {self.table} WHERE runs.project = ? AND {condition} "
+            f"ORDER BY {ordered} LIMIT ? OFFSET ?"
+        )
         found = self.store.rows(sql, (project["id"], *parameters, *order_parameters, size + 1, begin))
         return connection(found[:size], self.run_node, begin=begin, more=len(found) > size)
 
@@ -228,7 +231,7 @@ class Runs:
             _update(writer, run_id, values)
             if sweep is not None:
                 # The trial began: an agent's promise became a run.
-                writer.execute("UPDATE trials SET seen_at = ? WHERE run = ?", (time.time(), name))
+                writer.execute("UPDATE trials SET begun_at = ? WHERE run = ?", (time.time(), name))
         run = self._find("runs.id = ?", run_id)
         assert run is not None
         return {"bucket": self.run_node(run), "inserted": inserted}
@@ -298,7 +301,8 @@ class Runs:
         """Note a file of a run that was put."""
         sql = (
             "INSERT INTO run_files (run, name, bytes, md5, updated_at) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (run, name) DO UPDATE SET bytes = excluded.bytes, md5 = excluded.md5, updated_at = excluded.updated_at"
+            "ON CONFLICT (run, name) DO UPDATE "
+            "SET bytes = excluded.bytes, md5 = excluded.md5, updated_at = excluded.updated_at"
         )
         with self.store.write() as writer:
             writer.execute(sql, (run, name, received.bytes, received.md5, now()))
@@ -355,7 +359,7 @@ def _update(writer: sqlite3.Connection, run: int, values: dict[str, Any]) -> Non
 
 
 def _json_object(text: str | None, what: str) -> str | None:
-    """JSON text of an object as the store keeps it, with words for NaN and infinities: SQL reads it. None stays None."""
+    """JSON text of an object as the store keeps it: words for NaN and infinities, so that SQL reads it."""
     if text is None:
         return None
     try:

@@ -72,6 +72,7 @@ def _announce(folder: Path, url: str, ready: Callable[[], None]) -> None:
 
 def _listening(folder: Path, host: str, port: int | None) -> socket.socket:
     """A socket at the port asked for, or at the first usual one that is free."""
+    problem: Exception | None = None
     for candidate in [port] if port is not None else [_port_before(folder), PORT, 0]:
         listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

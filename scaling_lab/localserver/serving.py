@@ -3,8 +3,8 @@
     with serving(Path("outputs/local-wandb")) as server:
         subprocess.run(command, env=os.environ | server.environment())
 
-Whoever uses a store's server holds a shared lock on the file `users`; a server that was started for its users leaves when
-it can take that lock for itself. The system lets a lock go when its process ends, however it ends.
+Whoever uses a store's server holds a shared lock on the file `users`; a server that was started for its users leaves
+when it can take that lock for itself. The system lets a lock go when its process ends, however it ends.
 """
 
 import fcntl

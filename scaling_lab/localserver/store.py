@@ -64,7 +64,8 @@ CREATE TABLE agents (
 );
 CREATE TABLE trials (
     id INTEGER PRIMARY KEY, sweep INTEGER NOT NULL REFERENCES sweeps, number INTEGER NOT NULL, arguments TEXT NOT NULL,
-    run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL, seen_at REAL, attempts INTEGER NOT NULL DEFAULT 0,
+    run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL, begun_at REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sweep, number)
 );
 CREATE TABLE artifacts (
@@ -169,7 +170,7 @@ class Store:
 
 
 def api_key_of(folder: Path) -> str:
-    """The store's API key, made when it is first asked for; in the form that the wandb SDK takes for a private server."""
+    """The store's API key, made when it is first asked for; in the form that the SDK takes of a private server."""
     path = folder / "key"
     try:
         # Made whole under another name first: a second process may read it at this very moment.
