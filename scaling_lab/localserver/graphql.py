@@ -2,8 +2,8 @@
 
 A node is a dict: what a query may ask of it, by field name. A value is plain, another node, a list of nodes, or a
 function that gives one of these (called only if the field is asked for, with the field's arguments by name in
-snake_case). A field or an argument that isn't there is a gap: it is answered with null and counted, so that a new release
-of the SDK shows what it asks for and doesn't get.
+snake_case). A field or an argument that isn't there is a gap: it is answered with null and counted, so that a new
+release of the SDK shows what it asks for and doesn't get.
 """
 
 import inspect
