@@ -223,7 +223,7 @@ def _count(connection: sqlite3.Connection, span: tuple[int, int, int]) -> int:
 
 def _note_keys(keys: dict[str, Any], content: Mapping[str, Any]) -> None:
     """Count, by key and type, what a row holds; W&B's own shape of `historyKeys.keys`, nested keys joined by dots."""
-    for key, value in _flat(content):
+    for key, value in flat(content):
         entry = keys.setdefault(key, {"typeCounts": [], "monotonic": False, "previousValue": None})
         kind = _kind(value)
         count = next((count for count in entry["typeCounts"] if count["type"] == kind), None)
@@ -234,10 +234,11 @@ def _note_keys(keys: dict[str, Any], content: Mapping[str, Any]) -> None:
         entry["previousValue"] = plain(value) if isinstance(value, int | float) else None
 
 
-def _flat(content: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+def flat(content: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    """A row's values by their keys, nested keys joined by dots."""
     for key, value in content.items():
         if isinstance(value, dict) and "_type" not in value:
-            yield from _flat(value, f"{before}{key}.")
+            yield from flat(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", value
 
