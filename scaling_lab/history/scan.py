@@ -9,7 +9,6 @@ The scan's own file cache is never used (`use_cache=False`): it doesn't grow wit
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -91,11 +90,15 @@ def _scan_group(run: RemoteRun, group: _Group, names: list[str], since: int, wat
 
 
 def _rows(run: RemoteRun, keys: list[str] | None, since: int, page_steps: int, watch: Watch) -> list[dict[str, Any]]:
-    scanned = run.handle.scan_history(keys=keys, min_step=since, page_size=page_steps, use_cache=False)
     rows: list[dict[str, Any]] = []
-    while part := list(islice(scanned, PAGE_STEPS)):
-        rows += part
-        watch(len(part))
+    told = 0
+    # One loop to its end: iter() on a scan that is under way begins it again.
+    for row in run.handle.scan_history(keys=keys, min_step=since, page_size=page_steps, use_cache=False):
+        rows.append(row)
+        if len(rows) - told == PAGE_STEPS:
+            watch(PAGE_STEPS)
+            told = len(rows)
+    watch(len(rows) - told)
     return rows
 
 
