@@ -22,4 +22,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     yield running
     gaps = running.gaps()
     running.stop()
+    assert running.process is not None
+    assert running.process.stdout is not None
+    running.process.stdout.close()
     assert gaps == {}
