@@ -225,7 +225,7 @@ def test_report_of_a_project_is_that_of_its_folders(
 
 
 def test_asked_too_often_it_waits_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wandb.proto.wandb_api_pb2 import ApiErrorResponse
+    from wandb.proto.wandb_api_pb2 import ApiErrorResponse  # pyright: ignore[reportAttributeAccessIssue]
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
     monkeypatch.setattr(pulling, "FIRST_WAIT_SECONDS", 0.001)
@@ -242,7 +242,7 @@ def test_asked_too_often_it_waits_and_asks_again(monkeypatch: pytest.MonkeyPatch
 
 
 def test_another_failure_is_not_asked_again() -> None:
-    from wandb.proto.wandb_api_pb2 import ApiErrorResponse
+    from wandb.proto.wandb_api_pb2 import ApiErrorResponse  # pyright: ignore[reportAttributeAccessIssue]
     from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
     def answer() -> None:
