@@ -63,7 +63,7 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
         "model": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
         "models": projects,
         "artifact": artifacts.by_id,
-        "artifactCollection": lambda id: artifacts.nodes.collection_by_id(id),
+        "artifactCollection": artifacts.nodes.collection_by_id,
         "clientIDMapping": artifacts.client_mapping,
         "users": lambda query=None: paged([_user()], lambda user: user, None, None),
     }

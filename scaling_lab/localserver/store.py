@@ -78,7 +78,7 @@ CREATE TABLE collections (
 CREATE TABLE artifacts (
     id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections, digest TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'PENDING', description TEXT, metadata TEXT, tags TEXT NOT NULL DEFAULT '[]',
-    wanted_aliases TEXT NOT NULL DEFAULT '[]', ttl_seconds INTEGER, history_step INTEGER, run INTEGER,
+    wanted_aliases TEXT NOT NULL DEFAULT '[]', ttl_seconds INTEGER NOT NULL DEFAULT -1, history_step INTEGER, run INTEGER,
     manifest TEXT, base INTEGER, incremental INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0, file_count INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL, updated_at TEXT NOT NULL
