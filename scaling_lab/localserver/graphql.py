@@ -173,7 +173,8 @@ def _parsed(text: str) -> DocumentNode:
     try:
         return parse(text, max_tokens=20_000)
     except (GraphQLError, RecursionError) as error:
-        raise Fault(f"not GraphQL: {error}") from None
+        # The parser quotes the line of the mistake, however long it is.
+        raise Fault(f"not GraphQL: {str(error)[:500]}") from None
 
 
 def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

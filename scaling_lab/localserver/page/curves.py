@@ -81,8 +81,12 @@ def _parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def _points(rows: Iterable[dict[str, Any]], axis: str, name: str) -> Points:
-    found = [(row.get(axis), row[name]) for row in rows if name in row]
-    return [(x, y if _is_number(y) else None) for x, y in found if _is_number(x)]
+    points: Points = []
+    for row in rows:
+        x = _number(row.get(axis))
+        if x is not None and name in row:
+            points.append((x, _number(row[name])))
+    return points
 
 
 def _thinned(points: Points) -> Points:
@@ -104,9 +108,9 @@ def _height(point: tuple[float, float | None]) -> float:
 
 
 def _step_of(row: dict[str, Any]) -> float:
-    step = row.get(STEP)
-    return step if _is_number(step) else 0
+    return _number(row.get(STEP)) or 0
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+def _number(value: Any) -> float | None:
+    """The value if it is a number, which NaN is not."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) and value == value else None
