@@ -1,7 +1,6 @@
 """One small run as a user trains it: real processes of `scaling-lab train`, and what a W&B server holds of them."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -55,7 +54,14 @@ class Training:
 
     def start(self, *options: str, **environment: str) -> subprocess.Popen[str]:
         """A process that trains."""
-        command = [sys.executable, "-m", "scaling_lab", "train", *OPTIONS, "--tokens", str(2048 * self.steps), *options]
+        return self.popen([sys.executable, "-m", "scaling_lab", *self.command(), *options], **environment)
+
+    def command(self) -> list[str]:
+        """`train` with its options."""
+        return ["train", *OPTIONS, "--tokens", str(2048 * self.steps)]
+
+    def popen(self, command: list[str], **environment: str) -> subprocess.Popen[str]:
+        """Any process in the folder; it is ended with the test."""
         process = subprocess.Popen(
             command,
             cwd=self.folder,
@@ -94,15 +100,20 @@ class Training:
         """training_results.json."""
         return json.loads((self.run_dir / "training_results.json").read_text())
 
-    def on_server(self) -> list[dict[str, Any]]:
+    def on_server(self, **environment: str) -> list[dict[str, Any]]:
         """Every run that the server has, oldest first, as `wandb.Api()` reads it."""
-        return json.loads(self.server.python(_READ, cwd=self.folder))
+        ended = subprocess.run(
+            [sys.executable, "-c", _READ],
+            cwd=self.folder,
+            env=self.server.environment() | environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
 
     def wait_for_rows(self, count: int) -> None:
         """Wait until the server has this many rows of a run."""
         wait_until(lambda: any(len(run["rows"]) >= count for run in self.on_server()), what=f"{count} rows")
-
-
-def files_under(folder: Path) -> list[str]:
-    """Paths of all files in a folder, from there."""
-    return sorted(os.path.relpath(path, folder) for path in folder.rglob("*") if path.is_file())
