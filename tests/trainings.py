@@ -61,11 +61,12 @@ class Training:
         return ["train", *OPTIONS, "--tokens", str(2048 * self.steps)]
 
     def popen(self, command: list[str], **environment: str) -> subprocess.Popen[str]:
-        """Any process in the folder; it is ended with the test."""
+        """Any process in the folder, ended with the test; a variable given as "" is one that it doesn't have."""
+        merged = self.server.environment() | environment
         process = subprocess.Popen(
             command,
             cwd=self.folder,
-            env=self.server.environment() | environment,
+            env={name: value for name, value in merged.items() if value},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,

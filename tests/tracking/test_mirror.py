@@ -17,7 +17,8 @@ def test_a_run_without_an_account_leaves_every_row_on_a_server_of_its_own(traini
     home = training.folder / "nobody"
     home.mkdir()
     nobody = {"HOME": str(home), "WANDB_BASE_URL": "", "WANDB_API_KEY": "", "WANDB_CACHE_DIR": "", "WANDB_DATA_DIR": ""}
-    training.finish(**nobody)
+    said = training.finish(**nobody)
+    assert "W&B failed" not in said
     assert training.results()["wandb_mode"] == "local"
     assert {path.name for path in home.iterdir()} <= {".cache", ".local"}  # the SDK's own logs and cache
     with serving(training.folder / "outputs" / "local-wandb") as own:
