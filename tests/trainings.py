@@ -24,10 +24,10 @@ OPTIONS = (
 
 _READ = """
 import json, sys, wandb
-api = wandb.Api()
-# The project is made with its first run.
-known = "music-scaling" in [project.name for project in api.projects("local")]
-runs = api.runs("local/music-scaling", order="+created_at") if known else []
+try:
+    runs = list(wandb.Api().runs("local/music-scaling", order="+created_at"))
+except ValueError:  # the project is made with its first run
+    runs = []
 def plain(row):
     return {name: value for name, value in row.items() if not name.startswith("_")}
 print(json.dumps([
