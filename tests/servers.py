@@ -37,7 +37,7 @@ class RunningServer:
     def stop(self, number: int = signal.SIGTERM) -> None:
         assert self.process is not None
         self.process.send_signal(number)
-        self.process.wait(30)
+        self.process.communicate(timeout=30)
 
     def environment(self) -> dict[str, str]:
         """The process's own, with this server, and with a home that holds no account."""
