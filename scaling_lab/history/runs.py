@@ -42,6 +42,12 @@ class RunRecord:
         return str(self.results["name"])
 
     @property
+    def folder(self) -> Path:
+        """Its folder; asked only of a run that was trained here, or read from one."""
+        assert self.path is not None
+        return self.path
+
+    @property
     def folder_name(self) -> str:
         """What its folder is called, where it was trained or here."""
         return self.path.name if self.path else self.name
