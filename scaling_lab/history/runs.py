@@ -43,8 +43,9 @@ class RunRecord:
 
     @property
     def folder(self) -> Path:
-        """Its folder; asked only of a run that was trained here, or read from one."""
-        assert self.path is not None
+        """The folder of a run that was read from one, or trained here."""
+        if self.path is None:
+            raise ValueError(f"{self.name} was pulled from a server, and has no folder here")
         return self.path
 
     @property
