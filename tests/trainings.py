@@ -2,8 +2,10 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -119,5 +121,8 @@ class Training:
         return json.loads(ended.stdout)
 
     def wait_for_rows(self, count: int) -> None:
-        """Wait until the server has this many rows of a run."""
-        wait_until(lambda: any(len(run["rows"]) >= count for run in self.on_server()), what=f"{count} rows")
+        """Wait until the server has this many rows; its store is asked, which is quicker than the SDK."""
+        with closing(sqlite3.connect(self.server.store / "store.sqlite")) as store:
+            wait_until(
+                lambda: store.execute("SELECT count(*) FROM history").fetchone()[0] >= count, what=f"{count} rows"
+            )
