@@ -49,7 +49,7 @@ def test_runs_that_begin_at_once_use_one_version_of_their_dataset(described: Tra
     fingerprint = open_dataset(described.folder / "music").fingerprint
     assert version["name"] == f"data-{fingerprint}:v0"
     assert version["files"] == ["README.md", "meta.json", "t.json"]
-    assert found["used"] == dict.fromkeys(("one", "two", "three"), [version])
+    assert found["used"] == {name: [version] for name in ("one", "two", "three")}
     for name, models in found["models"].items():
         (model,) = models
         assert model == {"name": f"model-{name}:v0", "aliases": ["best", "latest"], "files": ["best_model.pt"]}
