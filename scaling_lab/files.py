@@ -72,6 +72,21 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether some process holds a lock on the file at `path`. It is locked for a moment to find out, if none does."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def cache_folder(directory: Path) -> Path:
     """The folder in the user's cache that stands in for a `directory` that can't be written."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
