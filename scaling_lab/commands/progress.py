@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from scaling_lab.tracking import metrics
 
 if TYPE_CHECKING:
-    from scaling_lab.studies.run import RunStatus
+    from scaling_lab.studies.status import RunStatus
     from scaling_lab.training.plan import RunPlan
 
 PLAIN_LINE_SECONDS = 10.0

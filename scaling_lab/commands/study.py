@@ -56,12 +56,13 @@ def _run(plan: "StudyPlan", as_json: bool) -> None:
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse
+    from scaling_lab.studies.processes import Processes
     from scaling_lab.studies.results import name_runs, write_study_results
     from scaling_lab.studies.run import require_all_complete, run_study
 
     name_runs(plan)
     with StudyProgress() as progress:
-        statuses = run_study(plan, progress.watch)
+        statuses = run_study(plan, Processes(plan), progress.watch)
     analysis = analyse(*read_runs(plan.folder))
     content = write_study_results(plan, analysis)
     report = build_report(analysis, plan.folder / "report.html")
