@@ -11,6 +11,7 @@ PACKAGE = Path(__file__).parents[1] / "scaling_lab"
 # From the bottom up; stages on one line stand side by side and don't import each other.
 LEVELS = (
     ("errors", "version", "files"),
+    ("localserver",),
     ("config",),
     ("music",),
     ("data", "model"),
@@ -29,6 +30,9 @@ HOMES = {
     "plotly": ("report/",),
     "scipy": ("laws/",),
     "music21": (),
+    "starlette": ("localserver/",),
+    "uvicorn": ("localserver/",),
+    "graphql": ("localserver/",),
 }
 
 
@@ -67,6 +71,19 @@ def test_imports_run_downward_only() -> None:
         if parts[1] != stage and LEVEL[parts[1]] >= LEVEL[stage]:
             upward.append(f"{path.relative_to(PACKAGE)} imports {module}")
     assert upward == []
+
+
+def test_the_local_server_could_be_lifted_out() -> None:
+    known = {"scaling_lab.errors"}
+    strays = [
+        f"{path.relative_to(PACKAGE)} imports {module}"
+        for path, module, _ in imports()
+        if stage_of(path) == "localserver"
+        and module.split(".")[0] == "scaling_lab"
+        and not module.startswith("scaling_lab.localserver")
+        and module not in known
+    ]
+    assert strays == []
 
 
 @pytest.mark.parametrize("package", HOMES)

@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "Train one size of the ladder, or go on with an interrupted run.",
     "study": "Train every size of a ladder, fit the law, write the report.",
     "report": "Draw the report of a study from its runs' journals.",
+    "server": "Serve W&B's protocol on this machine, with no account.",
     "config": "Show, check and explain configurations.",
 }
 

@@ -1,0 +1,184 @@
+"""The server as a web application: who may come in, how much they may bring, and which address leads where.
+
+    POST /graphql                                   everything the SDK asks and changes
+    POST /files/{entity}/{project}/{run}/file_stream  a run's rows, as it trains
+    PUT, GET /storage/…                             files, at signed addresses
+    GET /gaps                                       what the SDK asked for and this server doesn't have
+    GET /healthz                                    whether it is up
+    GET /, /{entity}/{project}/…                    pages for people (page/)
+
+Work on the store is done in threads: while the event loop waited, the SDK would ask again.
+"""
+
+import base64
+import binascii
+import hmac
+import json
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from scaling_lab.localserver import file_stream, storage
+from scaling_lab.localserver.graphql import Fault, Gaps, execute
+from scaling_lab.localserver.roots import roots
+from scaling_lab.localserver.runs import Runs
+from scaling_lab.localserver.store import Store
+
+LARGEST_BODY_BYTES = 64 * 2**20
+COOKIE = "scaling-lab-key"
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_after_seconds: float) -> Starlette:
+    """The application that serves a store at `base_url`; a request for a host that isn't among `hosts` is refused."""
+    runs = Runs(store, base_url, crashed_after_seconds)
+    gaps = Gaps()
+    served = _Handlers(store, runs, gaps, roots(store, runs))
+    routes = [
+        Route("/graphql", _answered(served.graphql), methods=["POST"]),
+        Route("/files/{entity}/{project}/{run}/file_stream", _answered(served.file_stream), methods=["POST"]),
+        Route("/storage/{path:path}", _answered(served.put_file), methods=["PUT", "POST"]),
+        Route("/storage/{path:path}", _answered(served.get_file), methods=["GET"]),
+        Route("/gaps", lambda request: JSONResponse(gaps.counts())),
+        Route("/healthz", lambda request: PlainTextResponse("ok\n")),
+    ]
+    return Starlette(routes=routes, middleware=[Middleware(_Gate, hosts=hosts, api_key=store.api_key)])
+
+
+class _Handlers:
+    """What each address of the protocol does."""
+
+    def __init__(self, store: Store, runs: Runs, gaps: Gaps, nodes: dict[str, Any]) -> None:
+        self._store, self._runs, self._gaps, self._nodes = store, runs, gaps, nodes
+
+    async def graphql(self, request: Request) -> Response:
+        body = await _json_body(request)
+        return JSONResponse(await run_in_threadpool(execute, self._nodes, self._gaps, body))
+
+    async def file_stream(self, request: Request) -> Response:
+        names = request.path_params
+        body = await _json_body(request)
+
+        def take_in() -> dict[str, Any]:
+            run = self._runs.run(names["entity"], names["project"], names["run"])
+            if run is None:
+                raise Fault(f"no run {names['entity']}/{names['project']}/{names['run']}", 404)
+            return file_stream.take_in(self._store, run, body)
+
+        return JSONResponse(await run_in_threadpool(take_in))
+
+    async def put_file(self, request: Request) -> Response:
+        _, number, name = self._signed(request)
+        path = storage.run_file(self._store, number, name)
+        received = await storage.receive(self._store, path, request.stream())
+        await run_in_threadpool(self._runs.file_came, number, name, received)
+        return Response(status_code=200, headers={"ETag": f'"{received.md5}"'})
+
+    async def get_file(self, request: Request) -> Response:
+        _, number, name = self._signed(request)
+        path = storage.run_file(self._store, number, name)
+        if not path.is_file():
+            raise Fault("no such file", 404)
+        return FileResponse(path, filename=name.rsplit("/", 1)[-1], media_type="application/octet-stream")
+
+    def _signed(self, request: Request) -> tuple[str, int, str]:
+        """Kind, row and name of the file that an address names. Raises Fault unless this server gave it out."""
+        kind, _, rest = request.path_params["path"].partition("/")
+        number, _, name = rest.partition("/")
+        given = request.query_params.get("signature", "")
+        if not hmac.compare_digest(given, storage.signature(self._store, (kind, number, name))):
+            raise Fault("this address was not given out by this server", 403)
+        return kind, int(number), name
+
+
+class _Gate:
+    """Lets in who names this host and knows the key; signed addresses and the sign of life need no key."""
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], api_key: str) -> None:
+        self._app, self._hosts, self._key = app, hosts, api_key
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+        # A page elsewhere can make a browser ask 127.0.0.1 under its own name; such a request names that other host.
+        host = request.headers.get("host", "").rsplit(":", 1)[0].strip("[]").lower()
+        refused: Response | None = None
+        if "*" not in self._hosts and host not in self._hosts:
+            refused = PlainTextResponse("this server does not answer to that host\n", status_code=421)
+        elif not (self._is_open(scope["path"]) or self._knows_key(request)):
+            refused = self._refusal(request)
+        await (refused or self._app)(scope, receive, send)
+
+    def _is_open(self, path: str) -> bool:
+        # /sdk/ is where the SDK looks for a taker of its telemetry, without the key; it is told that there is none.
+        return path in ("/healthz", "/login") or path.startswith(("/storage/", "/sdk/"))
+
+    def _knows_key(self, request: Request) -> bool:
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        given = credentials if scheme.lower() == "bearer" else ""
+        if scheme.lower() == "basic":
+            try:
+                given = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+            except (binascii.Error, UnicodeDecodeError):
+                given = ""
+        # Only reading is done by cookie, so that no page elsewhere can change anything with it.
+        if not given and request.method in ("GET", "HEAD"):
+            given = request.cookies.get(COOKIE, "")
+        return hmac.compare_digest(given.encode(), self._key.encode())
+
+    def _refusal(self, request: Request) -> Response:
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            return Response(status_code=303, headers={"Location": "/login"})
+        return JSONResponse({"errors": [{"message": "invalid API key"}]}, status_code=401)
+
+
+def _answered(handler: Handler) -> Handler:
+    """Turns what a handler raises into the answer that the SDK understands."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except Fault as fault:
+            return _errors(str(fault), fault.status)
+        except ClientDisconnect:
+            return _errors("the client went away", 400)
+        except HTTPException:
+            raise
+        except Exception as error:
+            # A passing fault: the SDK asks again after 500, and gives up for good after 400.
+            log.exception("%s %s", request.method, request.url.path)
+            return _errors(f"{type(error).__name__}: {error}", 500)
+
+    return answer
+
+
+def _errors(message: str, status: int) -> Response:
+    return JSONResponse({"errors": [{"message": message}], "error": message}, status_code=status)
+
+
+async def _json_body(request: Request) -> Any:
+    """The body as JSON, NaN and Infinity allowed. Raises Fault if it is too large or isn't JSON."""
+    chunks, size = [], 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > LARGEST_BODY_BYTES:
+            raise Fault("the request is too large", 413)
+        chunks.append(chunk)
+    try:
+        return json.loads(b"".join(chunks))
+    except (ValueError, RecursionError) as error:
+        raise Fault(f"the body is not JSON: {error}") from None

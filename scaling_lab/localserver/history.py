@@ -1,0 +1,202 @@
+"""A run's rows: taken in as the SDK streams them, and given out whole, by page, or thinned.
+
+A row is kept as the line that came (NaN and Infinity are bare tokens in it), under its `_step`; of two lines with one
+step the last counts, so that whatever is sent twice is there once.
+"""
+
+import json
+import math
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from scaling_lab.localserver.graphql import Fault
+from scaling_lab.localserver.store import Row, Store
+
+MOST_SAMPLES = 100_000
+
+
+def add_history(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) -> None:
+    """Store rows, and bring up to date what the run's own row says of them."""
+    rows = []
+    keys = json.loads(run["history_keys"])
+    step = run["last_step"]
+    for line in lines:
+        content = _parsed(line)
+        step = content.get("_step", step + 1)
+        if not isinstance(step, int):
+            raise Fault(f"_step is {step!r}, not a whole number")
+        rows.append((run["id"], step, line))
+        _note_keys(keys, content)
+    if not rows:
+        return
+    steps = [step for _, step, _ in rows]
+    span = (run["id"], min(steps), max(steps))
+    before = _count(connection, span)
+    connection.executemany("INSERT OR REPLACE INTO history VALUES (?, ?, ?)", rows)
+    added = _count(connection, span) - before
+    connection.execute(
+        "UPDATE runs SET history_lines = history_lines + ?, last_step = max(last_step, ?), history_keys = ? "
+        "WHERE id = ?",
+        (added, max(steps), json.dumps(keys), run["id"]),
+    )
+
+
+def add_events(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) -> None:
+    """Store system metrics by their time, and keep the newest of each."""
+    rows = []
+    newest = json.loads(run["system"])
+    for line in lines:
+        content = _parsed(line)
+        rows.append((run["id"], float(content.get("_timestamp", 0)), line))
+        newest |= plain(content)
+    connection.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?)", rows)
+    connection.execute(
+        "UPDATE runs SET system = ?, event_lines = (SELECT count(*) FROM events WHERE run = ?) WHERE id = ?",
+        (json.dumps(newest), run["id"], run["id"]),
+    )
+
+
+def add_logs(connection: sqlite3.Connection, run: Row, offset: int, lines: Sequence[str]) -> None:
+    """Store lines of console output by their number."""
+    rows = [(run["id"], offset + place, line) for place, line in enumerate(lines)]
+    connection.executemany("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", rows)
+    connection.execute("UPDATE runs SET log_lines = max(log_lines, ?) WHERE id = ?", (offset + len(rows), run["id"]))
+
+
+def page(store: Store, run: int, min_step: int, max_step: int, size: int) -> list[str]:
+    """Lines with min_step <= step < max_step, in order, at most `size`."""
+    sql = "SELECT line FROM history WHERE run = ? AND step >= ? AND step < ? ORDER BY step LIMIT ?"
+    return [row["line"] for row in store.rows(sql, (run, min_step, max_step, size))]
+
+
+def thinned(store: Store, run: Row, size: int) -> list[str]:
+    """At most `size` lines of the whole, evenly spread, the first and the last among them."""
+    if run["history_lines"] <= size:
+        return page(store, run["id"], -(2**62), 2**62, size)
+    sql = "SELECT step FROM history WHERE run = ? ORDER BY step"
+    steps = [row["step"] for row in store.rows(sql, (run["id"],))]
+    chosen = json.dumps(_spread(steps, size))
+    sql = "SELECT line FROM history WHERE run = ? AND step IN (SELECT value FROM json_each(?)) ORDER BY step"
+    return [row["line"] for row in store.rows(sql, (run["id"], chosen))]
+
+
+def events(store: Store, run: int, size: int) -> list[str]:
+    """At most `size` lines of system metrics, evenly spread over time."""
+    lines = [row["line"] for row in store.rows("SELECT line FROM events WHERE run = ? ORDER BY time", (run,))]
+    return _spread(lines, size)
+
+
+def sampled(store: Store, run: Row, specs: Any) -> list[list[dict[str, Any]]]:
+    """For each spec, the rows that hold all of its keys, with these keys alone; thinned where they are too many.
+
+    A spec is JSON: {"keys": […], "samples": n, "minStep": first, "maxStep": last}; one alone stands for a list of one.
+    """
+    return [_sample(store, run, _spec(spec)) for spec in (specs if isinstance(specs, list) else [specs])]
+
+
+def plain(value: Any) -> Any:
+    """The value with NaN and infinities as words, as W&B writes them where JSON has no token for them."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def _sample(store: Store, run: Row, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
+    keys = [str(key) for key in spec.get("keys") or ()]
+    if not keys:
+        return []
+    # Unlike the pages of whole rows, a spec's maxStep is itself asked for.
+    low, high = int(spec.get("minStep", -(2**62))), int(spec.get("maxStep", 2**62)) + 1
+    size = max(1, min(int(spec.get("samples", 500)), MOST_SAMPLES))
+    found = []
+    for line in page(store, run["id"], low, high, 2**31):
+        content = json.loads(line)
+        row = {key: _at(content, key) for key in keys}
+        if _MISSING not in row.values():
+            found.append(row)
+    return [plain(row) for row in _spread(found, size)]
+
+
+_MISSING = object()
+
+
+def _at(content: Mapping[str, Any], key: str) -> Any:
+    """The value under a key, or under the path that its dots spell."""
+    if key in content:
+        return content[key]
+    value: Any = content
+    for part in key.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return _MISSING
+        value = value[part]
+    return value
+
+
+def _spec(spec: Any) -> Mapping[str, Any]:
+    try:
+        content = json.loads(spec) if isinstance(spec, str) else spec
+    except ValueError as error:
+        raise Fault(f"a sampling spec is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise Fault("a sampling spec is a JSON object")
+    return content
+
+
+def _spread(items: Sequence[Any], size: int) -> list[Any]:
+    """At most `size` of the items, evenly spread, with both ends."""
+    if len(items) <= size:
+        return list(items)
+    if size == 1:
+        return [items[-1]]
+    return [items[round(place * (len(items) - 1) / (size - 1))] for place in range(size)]
+
+
+def _parsed(line: object) -> dict[str, Any]:
+    try:
+        content = json.loads(line) if isinstance(line, str) else None
+    except ValueError as error:
+        raise Fault(f"a row is not JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise Fault("a row is a JSON object, as text")
+    return content
+
+
+def _count(connection: sqlite3.Connection, span: tuple[int, int, int]) -> int:
+    sql = "SELECT count(*) FROM history WHERE run = ? AND step BETWEEN ? AND ?"
+    return connection.execute(sql, span).fetchone()[0]
+
+
+def _note_keys(keys: dict[str, Any], content: Mapping[str, Any]) -> None:
+    """Count, by key and type, what a row holds; W&B's own shape of `historyKeys.keys`, nested keys joined by dots."""
+    for key, value in _flat(content):
+        entry = keys.setdefault(key, {"typeCounts": [], "monotonic": False, "previousValue": None})
+        kind = _kind(value)
+        count = next((count for count in entry["typeCounts"] if count["type"] == kind), None)
+        if count is None:
+            entry["typeCounts"].append({"type": kind, "count": 1})
+        else:
+            count["count"] += 1
+        entry["previousValue"] = plain(value) if isinstance(value, int | float) else None
+
+
+def _flat(content: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in content.items():
+        if isinstance(value, dict) and "_type" not in value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _kind(value: Any) -> str:
+    if isinstance(value, dict):
+        return str(value["_type"])
+    if value is None:
+        return "nil"
+    if isinstance(value, bool):
+        return "boolean"
+    return {str: "string", list: "list"}.get(type(value), "number")

@@ -1,0 +1,115 @@
+"""The two nodes that every operation starts from: what can be asked, and what can be changed."""
+
+from typing import Any
+
+from scaling_lab.localserver.graphql import Node
+from scaling_lab.localserver.nodes import node_id, paged
+from scaling_lab.localserver.runs import ENTITY, USER, Runs, named, project_node
+from scaling_lab.localserver.store import Row, Store
+
+# What the SDK may use of a server; all else it then does without.
+FEATURES: tuple[str, ...] = ()
+
+
+def roots(store: Store, runs: Runs) -> dict[str, Node]:
+    """The nodes of a store's server."""
+
+    def project(row: Row | None) -> Node | None:
+        if row is None:
+            return None
+        return {
+            **project_node(row),
+            "run": lambda name, desc=None: _optional(runs.run_node, runs.run(row["entity"], row["name"], name)),
+            "runs": lambda filters=None, order=None, first=None, after=None: runs.runs_of(
+                row, filters, order, first, after
+            ),
+            "runCount": lambda filters=None: runs.count(row, filters),
+            "bucket": lambda name, missing_ok=False: runs.resume_bucket(row, name),
+            "allViews": lambda view_type=None, view_name=None, first=None, after=None: paged([], dict, first, after),
+        }
+
+    def projects(entity_name: str | None = None, first: int | None = None, after: str | None = None) -> Node:
+        rows = store.rows("SELECT * FROM projects WHERE entity = ? ORDER BY id DESC", (entity_name or ENTITY,))
+        return paged(rows, lambda row: project(row) or {}, first, after)
+
+    def upsert_project(*, name: str, entity_name: str | None = None, description: str | None = None) -> Node:
+        with store.write() as writer:
+            row = runs.ensure_project(writer, entity_name, named(name))
+            if description is not None:
+                writer.execute("UPDATE projects SET description = ? WHERE id = ?", (description, row["id"]))
+        return {"project": project(row), "model": project(row), "inserted": True}
+
+    query: Node = {
+        "__typename": "Query",
+        "viewer": _user,
+        "serverInfo": {
+            "__typename": "ServerInfo",
+            "features": [{"name": name, "isEnabled": True} for name in FEATURES],
+            "cliVersionInfo": {"min_cli_version": "0.28.0", "max_cli_version": "0.32.0"},
+        },
+        "entity": lambda name=None: _entity(name or ENTITY),
+        "organization": lambda name=None: None,
+        "project": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
+        # A run may ask for its project before it makes it.
+        "model": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
+        "models": projects,
+        "users": lambda query=None: paged([_user()], lambda user: user, None, None),
+    }
+    mutation: Node = {
+        "__typename": "Mutation",
+        "upsertModel": upsert_project,
+        "upsertBucket": runs.upsert,
+        "deleteRun": runs.delete,
+        "stopRun": runs.stop,
+        "updateRunState": runs.update_state,
+        "createRunFiles": runs.create_files,
+        "markRunFilesUploaded": runs.mark_uploaded,
+        "deleteFiles": runs.delete_files,
+        "notifyScriptableRunAlert": _alert,
+    }
+    return {"query": query, "mutation": mutation}
+
+
+def _optional(node: Any, row: Row | None) -> Node | None:
+    return node(row) if row is not None else None
+
+
+def _alert(
+    *,
+    entity_name: str,
+    project_name: str,
+    run_name: str,
+    title: str,
+    text: str,
+    severity: str = "INFO",
+    wait_duration: Any = None,
+) -> Node:
+    """An alert is in the run's console output already; there is nobody to send it to."""
+    return {"success": True}
+
+
+def _user() -> Node:
+    return {
+        "__typename": "User",
+        "id": node_id("User", 1),
+        **USER,
+        "entity": ENTITY,
+        "email": None,
+        "admin": True,
+        "flags": "{}",
+        "deletedAt": None,
+        "teams": paged([{"name": ENTITY}], lambda team: {"__typename": "Entity", **team}, None, None),
+        "apiKeys": paged([], dict, None, None),
+    }
+
+
+def _entity(name: str) -> Node:
+    return {
+        "__typename": "Entity",
+        "id": node_id("Entity", name),
+        "name": name,
+        "isTeam": False,
+        "organization": None,
+        "user": None,
+        "xxhashDigestsEnabled": False,
+    }

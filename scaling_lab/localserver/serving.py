@@ -1,0 +1,112 @@
+"""Having a server: the one that serves a store already, or one started for as long as a command needs it.
+
+    with serving(Path("outputs/local-wandb")) as server:
+        subprocess.run(command, env=os.environ | server.environment())
+
+Whoever uses a store's server holds a shared lock on the file `users`; a server that was started for its users leaves
+when it can take that lock for itself. The system lets a lock go when its process ends, however it ends.
+"""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from scaling_lab.errors import RemoteError, UsageError
+from scaling_lab.localserver.store import api_key_of
+
+ADDRESS_FILE, USERS_FILE, LOG_FILE = "server.json", "users", "server.log"
+START_SECONDS = 30.0
+POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class LocalServer:
+    """A server that answers: where it is, and the key it wants."""
+
+    url: str
+    api_key: str
+
+    def environment(self) -> dict[str, str]:
+        """What a process must find in its environment to use this server; nothing is written anywhere."""
+        return {"WANDB_BASE_URL": self.url, "WANDB_API_KEY": self.api_key}
+
+
+@contextmanager
+def serving(store: Path) -> Iterator[LocalServer]:
+    """The server of a store, running for as long as the block does, or longer if others use it.
+
+    Raises:
+        UsageError: if the store can't be written.
+        RemoteError: if no server comes up.
+    """
+    with _using(store):
+        yield find_server(store) or _start(store)
+
+
+def find_server(store: Path) -> LocalServer | None:
+    """The server that serves a store at this moment, or None."""
+    try:
+        url = json.loads((store / ADDRESS_FILE).read_bytes())["url"]
+        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
+            alive = answer.status == 200
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return LocalServer(url, api_key_of(store)) if alive else None
+
+
+def in_use(store: Path) -> bool:
+    """Whether any process uses the server of a store."""
+    with (store / USERS_FILE).open("a") as users:
+        try:
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+@contextmanager
+def _using(store: Path) -> Iterator[IO[str]]:
+    try:
+        store.mkdir(parents=True, exist_ok=True)
+        users = (store / USERS_FILE).open("a")
+    except OSError as error:
+        raise UsageError(f"{store}: can't be written ({error.strerror}); give another tracking.store") from None
+    with users:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        yield users
+
+
+def _start(store: Path) -> LocalServer:
+    """Start a server that leaves with its last user, and wait until it answers."""
+    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(store), "--while-used"]
+    with (store / LOG_FILE).open("ab") as log:
+        # A session of its own: Ctrl-C is for the command, and the server still takes its last rows.
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment()
+        )
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        # Two commands may start one at once: the slower finds the store locked and ends, and both use the other's.
+        if (server := find_server(store)) is not None:
+            return server
+        if process.poll() not in (None, 0, UsageError.exit_code):
+            break
+        time.sleep(POLL_SECONDS)
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+    raise RemoteError(f"{store}: the local server did not start; its own words are in {store / LOG_FILE}")
+
+
+def _environment() -> dict[str, str]:
+    """What a server has of its starter's environment: no setting of a run is meant for it."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("SCALING_LAB_", "WANDB_"))}

@@ -1,0 +1,217 @@
+"""The store: one folder with everything a server knows, in SQLite and in files. One process at a time serves it.
+
+    store.sqlite   projects, runs, their rows, sweeps, artifacts (WAL mode: readers never wait for the writer)
+    files/         what runs and artifacts uploaded
+    key            the API key, readable by its owner alone
+    lock           held by the process that serves the store
+
+Writing goes through one connection, one transaction at a time; each thread reads through a connection of its own.
+"""
+
+import fcntl
+import os
+import re
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from scaling_lab.errors import UsageError
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = """
+CREATE TABLE projects (
+    id INTEGER PRIMARY KEY, entity TEXT NOT NULL, name TEXT NOT NULL, description TEXT, created_at TEXT NOT NULL,
+    UNIQUE (entity, name)
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
+    display_name TEXT, description TEXT, notes TEXT, group_name TEXT, job_type TEXT, tags TEXT NOT NULL DEFAULT '[]',
+    config TEXT NOT NULL DEFAULT '{}', summary TEXT NOT NULL DEFAULT '{}', system TEXT NOT NULL DEFAULT '{}',
+    host TEXT, program TEXT, commit_hash TEXT, repo TEXT, sweep TEXT,
+    state TEXT NOT NULL DEFAULT 'running', exit_code INTEGER, preempting INTEGER NOT NULL DEFAULT 0,
+    stop_asked INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, heartbeat REAL NOT NULL,
+    history_lines INTEGER NOT NULL DEFAULT 0, event_lines INTEGER NOT NULL DEFAULT 0,
+    log_lines INTEGER NOT NULL DEFAULT 0, last_step INTEGER NOT NULL DEFAULT -1,
+    history_keys TEXT NOT NULL DEFAULT '{}',
+    UNIQUE (project, name)
+);
+CREATE INDEX runs_by_sweep ON runs (project, sweep);
+CREATE INDEX runs_by_time ON runs (project, created_at);
+CREATE TABLE history (run INTEGER NOT NULL, step INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, step))
+    WITHOUT ROWID;
+CREATE TABLE events (run INTEGER NOT NULL, time REAL NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, time))
+    WITHOUT ROWID;
+CREATE TABLE logs (run INTEGER NOT NULL, number INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, number))
+    WITHOUT ROWID;
+CREATE TABLE run_files (
+    id INTEGER PRIMARY KEY, run INTEGER NOT NULL, name TEXT NOT NULL, bytes INTEGER, md5 TEXT, updated_at TEXT NOT NULL,
+    UNIQUE (run, name)
+);
+CREATE TABLE sweeps (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL, display_name TEXT,
+    description TEXT, config TEXT NOT NULL, state TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    UNIQUE (project, name)
+);
+CREATE TABLE agents (
+    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, sweep INTEGER NOT NULL REFERENCES sweeps, host TEXT,
+    created_at TEXT NOT NULL, heartbeat REAL NOT NULL
+);
+CREATE TABLE trials (
+    id INTEGER PRIMARY KEY, sweep INTEGER NOT NULL REFERENCES sweeps, number INTEGER NOT NULL, arguments TEXT NOT NULL,
+    run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL, begun_at REAL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    UNIQUE (sweep, number)
+);
+CREATE TABLE artifacts (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, type TEXT NOT NULL, collection TEXT NOT NULL,
+    version INTEGER, digest TEXT NOT NULL, digest_algorithm TEXT, state TEXT NOT NULL, description TEXT,
+    metadata TEXT, run INTEGER, client_id TEXT, sequence_client_id TEXT, bytes INTEGER NOT NULL DEFAULT 0,
+    file_count INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', wanted_aliases TEXT NOT NULL DEFAULT '[]',
+    manifest_digest TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
+CREATE INDEX artifacts_by_name ON artifacts (project, collection);
+CREATE TABLE artifact_aliases (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, collection TEXT NOT NULL, alias TEXT NOT NULL,
+    artifact INTEGER NOT NULL REFERENCES artifacts, UNIQUE (project, collection, alias)
+);
+CREATE TABLE artifact_files (
+    id INTEGER PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts, name TEXT NOT NULL, md5 TEXT NOT NULL,
+    bytes INTEGER, UNIQUE (artifact, name)
+);
+CREATE TABLE artifact_uses (
+    artifact INTEGER NOT NULL REFERENCES artifacts, run INTEGER NOT NULL, PRIMARY KEY (artifact, run)
+);
+"""
+
+Row = sqlite3.Row
+
+
+class Store:
+    """A store, open and locked by this process. `folder` is made if it doesn't exist.
+
+    Raises:
+        UsageError: if another process serves it, it can't be written, or a later version made it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.files = folder / "files"
+        self._lock = _lock_folder(folder)
+        self.files.mkdir(exist_ok=True)
+        self.api_key = api_key_of(folder)
+        self.secret = self.api_key.encode()
+        self._readers = threading.local()
+        self._writing = threading.RLock()
+        self._writer = self._connect()
+        self._writer.execute("PRAGMA journal_mode = WAL")
+        self._prepare()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """The writing connection in a transaction: kept when the block ends, undone if it raises."""
+        with self._writing:
+            nested = self._writer.in_transaction
+            if not nested:
+                self._writer.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._writer
+            except BaseException:
+                if not nested:
+                    self._writer.rollback()
+                raise
+            if not nested:
+                self._writer.commit()
+
+    def rows(self, sql: str, parameters: Any = ()) -> list[Row]:
+        """Every row of a query, read without waiting for any writer."""
+        return self._reader().execute(sql, parameters).fetchall()
+
+    def row(self, sql: str, parameters: Any = ()) -> Row | None:
+        """The first row of a query, or None."""
+        return self._reader().execute(sql, parameters).fetchone()
+
+    def close(self) -> None:
+        """Fold the write-ahead log into the store and let it go."""
+        with self._writing:
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            self._writer.close()
+        self._lock.close()
+
+    def _reader(self) -> sqlite3.Connection:
+        connection = getattr(self._readers, "connection", None)
+        if connection is None:
+            connection = self._readers.connection = self._connect()
+            connection.execute("PRAGMA query_only = 1")
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        # Transactions are begun by hand, and the connection of a thread that ended is closed by whoever collects it.
+        connection = sqlite3.connect(
+            self.folder / "store.sqlite", timeout=30, isolation_level=None, check_same_thread=False
+        )
+        connection.row_factory = sqlite3.Row
+        # In WAL mode a killed process loses nothing committed; only a power cut may take the last transactions.
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.create_function("regexp", 2, _matches, deterministic=True)
+        return connection
+
+    def _prepare(self) -> None:
+        version = self._writer.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise UsageError(f"{self.folder}: a later scaling-lab made this store; upgrade, or give another --store")
+        if version == 0:
+            self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+
+
+def api_key_of(folder: Path) -> str:
+    """The store's API key, made when it is first asked for; in the form that the SDK takes of a private server."""
+    path = folder / "key"
+    try:
+        # Made whole under another name first: a second process may read it at this very moment.
+        aside = folder / f".key.{os.getpid()}"
+        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
+            stream.write(f"local-{secrets.token_hex(20)}\n")
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            return path.read_text().strip()
+        finally:
+            aside.unlink()
+        return path.read_text().strip()
+    except OSError as error:
+        raise UsageError(f"{path}: can't be written ({error.strerror}); give another --store") from None
+
+
+def now() -> str:
+    """This moment as the store and the SDK write it, to the millisecond."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+
+
+def _lock_folder(folder: Path) -> Any:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("a+")
+    except OSError as error:
+        raise UsageError(f"{folder}: can't be written ({error.strerror}); give another --store") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise UsageError(
+            f"{folder}: another process serves this store; use that one, or give another --store"
+        ) from None
+    return lock
+
+
+def _matches(pattern: str, value: object) -> bool:
+    """SQL's `value REGEXP pattern`."""
+    try:
+        return value is not None and re.search(pattern, str(value)) is not None
+    except re.error:
+        return False
