@@ -16,8 +16,8 @@ from scaling_lab.config import dump_yaml
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.errors import DivergedError, Stopped
+from scaling_lab.history.figures import figures_of
 from scaling_lab.history.runs import read_run
-from scaling_lab.tracking import metrics
 from scaling_lab.tracking.provenance import git_commit, versions
 from scaling_lab.tracking.recorder import Recorder
 from scaling_lab.tracking.results import BEST_MODEL_NAME, CONFIG_NAME, METRICS_NAME, RunState, write_json, write_whole
@@ -129,24 +129,9 @@ class Outcome:
             self.folder.path / METRICS_NAME,
             {"training": _lists(record.training), "evaluations": _lists(record.evaluations)},
         )
-        figures: dict[str, Any] = {"steps_done": len(record.training[metrics.TRAIN_STEP])}
+        figures = figures_of(record.training, record.evaluations)
         if figures["steps_done"]:
-            figures |= {
-                "final_train_loss": _last(record.training[metrics.TRAIN_LOSS]),
-                "tokens_per_second": float(np.median(record.training[metrics.TOKENS_PER_SECOND])),
-                "mfu": float(np.median(record.training[metrics.MFU])),
-                "training_seconds": float(record.training[metrics.STEP_SECONDS].sum()),
-                "peak_memory_bytes": _peak_memory_bytes(self.machine),
-            }
-        val_loss = record.evaluations[metrics.VAL_LOSS]
-        if len(val_loss):
-            best = int(np.argmin(val_loss))
-            figures |= {
-                "final_val_loss": _last(val_loss),
-                "best_val_loss": float(val_loss[best]),
-                "best_step": int(record.evaluations[metrics.TRAIN_STEP][best]),
-                "bits_per_character": _last(record.evaluations[metrics.BITS_PER_CHARACTER]),
-            }
+            figures["peak_memory_bytes"] = _peak_memory_bytes(self.machine)
         return figures
 
     def _keep_model(self, recorder: Recorder) -> None:
@@ -173,10 +158,6 @@ def _lists(columns: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
     return {
         name: [value if np.isfinite(value) else None for value in column.tolist()] for name, column in columns.items()
     }
-
-
-def _last(column: np.ndarray) -> float | None:
-    return float(column[-1]) if np.isfinite(column[-1]) else None
 
 
 def _peak_memory_bytes(machine: Machine) -> int:
