@@ -37,7 +37,7 @@ def find_or_create(plan: StudyPlan, server: Server, say: Say) -> SweepPath:
     Raises:
         RemoteError: if the server fails.
     """
-    _write_config(plan)
+    write_config(plan)
     kept = _read(plan.folder / STUDY_NAME)
     if kept:
         sweep = _gone_on(kept, plan, server, say)
@@ -107,12 +107,14 @@ def _gone_on(kept: dict[str, Any], plan: StudyPlan, server: Server, say: Say) ->
     return before
 
 
-def _write_config(plan: StudyPlan) -> None:
+def write_config(plan: StudyPlan) -> None:
+    """Write what the runs share, for every agent to read."""
     # Trials are told by their environment which server to use, and its key.
     tracked = [
         config.model_copy(update={"tracking": config.tracking.model_copy(update={"mode": "online"})})
         for config in plan.configs
     ]
+    plan.folder.mkdir(parents=True, exist_ok=True)
     with written_whole(plan.folder / CONFIG_NAME) as stream:
         stream.write(dump_common(tracked).encode())
 
