@@ -32,6 +32,7 @@ from scaling_lab.localserver.graphql import Fault, Gaps, execute
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Store
+from scaling_lab.localserver.sweeps import Sweeps
 
 LARGEST_BODY_BYTES = 64 * 2**20
 COOKIE = "scaling-lab-key"
@@ -44,8 +45,9 @@ Handler = Callable[[Request], Awaitable[Response]]
 def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_after_seconds: float) -> Starlette:
     """The application that serves a store at `base_url`; a request for a host that isn't among `hosts` is refused."""
     runs = Runs(store, base_url, crashed_after_seconds)
+    sweeps = Sweeps(store, runs, crashed_after_seconds)
     gaps = Gaps()
-    served = _Handlers(store, runs, gaps, roots(store, runs))
+    served = _Handlers(store, runs, gaps, roots(store, runs, sweeps))
     routes = [
         Route("/graphql", _answered(served.graphql), methods=["POST"]),
         Route("/files/{entity}/{project}/{run}/file_stream", _answered(served.file_stream), methods=["POST"]),

@@ -6,12 +6,13 @@ from scaling_lab.localserver.graphql import Node
 from scaling_lab.localserver.nodes import node_id, paged
 from scaling_lab.localserver.runs import ENTITY, USER, Runs, named, project_node
 from scaling_lab.localserver.store import Row, Store
+from scaling_lab.localserver.sweeps import Sweeps
 
 # What the SDK may use of a server; all else it then does without.
 FEATURES: tuple[str, ...] = ()
 
 
-def roots(store: Store, runs: Runs) -> dict[str, Node]:
+def roots(store: Store, runs: Runs, sweeps: Sweeps) -> dict[str, Node]:
     """The nodes of a store's server."""
 
     def project(row: Row | None) -> Node | None:
@@ -24,6 +25,9 @@ def roots(store: Store, runs: Runs) -> dict[str, Node]:
                 row, filters, order, first, after
             ),
             "runCount": lambda filters=None: runs.count(row, filters),
+            "sweep": lambda sweep_name: _optional(sweeps.sweep_node, sweeps.sweep(row, sweep_name)),
+            "sweeps": lambda first=None, after=None, filters=None: sweeps.sweeps_of(row, first, after),
+            "totalSweeps": lambda: sweeps.sweeps_of(row)["totalCount"],
             "bucket": lambda name, missing_ok=False: runs.resume_bucket(row, name),
             "allViews": lambda view_type=None, view_name=None, first=None, after=None: paged([], dict, first, after),
         }
@@ -65,6 +69,9 @@ def roots(store: Store, runs: Runs) -> dict[str, Node]:
         "createRunFiles": runs.create_files,
         "markRunFilesUploaded": runs.mark_uploaded,
         "deleteFiles": runs.delete_files,
+        "upsertSweep": sweeps.upsert,
+        "createAgent": sweeps.create_agent,
+        "agentHeartbeat": sweeps.heartbeat,
         "notifyScriptableRunAlert": _alert,
     }
     return {"query": query, "mutation": mutation}

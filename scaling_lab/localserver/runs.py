@@ -229,9 +229,6 @@ class Runs:
                 project = self.ensure_project(writer, entity_name, model_name)
                 run_id, inserted = self._begin(writer, project["id"], named(name), values)
             _update(writer, run_id, values)
-            if sweep is not None:
-                # The trial began: an agent's promise became a run.
-                writer.execute("UPDATE trials SET begun_at = ? WHERE run = ?", (time.time(), name))
         run = self._find("runs.id = ?", run_id)
         assert run is not None
         return {"bucket": self.run_node(run), "inserted": inserted}

@@ -14,6 +14,7 @@ import re
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -64,7 +65,7 @@ CREATE TABLE agents (
 );
 CREATE TABLE trials (
     id INTEGER PRIMARY KEY, sweep INTEGER NOT NULL REFERENCES sweeps, number INTEGER NOT NULL, arguments TEXT NOT NULL,
-    run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL, begun_at REAL,
+    run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL,
     attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sweep, number)
 );
@@ -189,8 +190,13 @@ def api_key_of(folder: Path) -> str:
 
 
 def now() -> str:
-    """This moment as the store and the SDK write it, to the millisecond."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
+    """This moment as the store and the SDK write it."""
+    return moment(time.time())
+
+
+def moment(seconds: float) -> str:
+    """A moment, given in seconds since 1970, to the millisecond."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
 
 
 def _lock_folder(folder: Path) -> Any:
