@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scaling_lab.studies.as_sweep import Records
     from scaling_lab.studies.plan import StudyPlan
     from scaling_lab.studies.status import RunStatus
-    from scaling_lab.studies.sweeps import ServerMode
+    from scaling_lab.studies.sweeps import ServerMode, SweepPath
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -97,16 +97,21 @@ def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> "tuple[list[RunStatus], 
     """The study as a W&B sweep, trained by agents, read back from the server."""
     from scaling_lab.commands.progress import StudyProgress
     from scaling_lab.studies.agents import Agents
-    from scaling_lab.studies.as_sweep import find_or_create, pulled
+    from scaling_lab.studies.as_sweep import create, find_or_create, pulled
     from scaling_lab.studies.run import run_study
     from scaling_lab.studies.sweeps import wandb_server
 
     first = plan.configs[0]
     with wandb_server(mode, first.tracking.store or first.output_dir / "local-wandb") as server:
-        sweep = find_or_create(plan, server, _say)
+
+        def renewed() -> "SweepPath":
+            _say("the sweep hands out nothing more, and runs are not complete; a new one takes its place")
+            return create(plan, server, _say)
+
+        agents = Agents(plan, find_or_create(plan, server, _say), renewed, _say)
         with StudyProgress() as progress:
-            statuses = run_study(plan, Agents(plan, server, sweep), progress.watch)
-        return statuses, pulled(plan, server, sweep, _say)
+            statuses = run_study(plan, agents, progress.watch)
+        return statuses, pulled(plan, server, agents.sweep, _say)
 
 
 def _say(words: str) -> None:

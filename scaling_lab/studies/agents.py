@@ -8,50 +8,59 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scaling_lab.studies.plan import StudyPlan
 from scaling_lab.studies.run import STOP_SECONDS, child_environment, start, wait_for
 from scaling_lab.studies.status import RunStatus
-from scaling_lab.studies.sweeps import Server, SweepPath
+from scaling_lab.studies.sweeps import SweepPath
 
 LOGS_NAME = "logs"
-# Agents that may take the place of lost ones, or look once more for what is left, before a study gives up.
+# How many lost agents others take the place of, before a study makes do with those it has.
 SPARE_AGENTS = 3
 
 
 class Agents:
-    """As many agents as runs go on at a time."""
+    """As many agents as runs go on at a time.
 
-    def __init__(self, plan: StudyPlan, server: Server, sweep: SweepPath) -> None:
-        self._plan, self._server, self._sweep = plan, server, sweep
-        self._agents: list[subprocess.Popen[bytes]] = []
-        self._lost: set[int] = set()
-        self._spare = SPARE_AGENTS
+    Attributes:
+        sweep: where they get their trials from.
+    """
+
+    def __init__(
+        self, plan: StudyPlan, sweep: SweepPath, renewed: Callable[[], SweepPath], say: Callable[[str], None]
+    ) -> None:
+        """`renewed` makes a new sweep in the place of one that hands out nothing more; it is called once at most."""
+        self.sweep = sweep
+        self._plan, self._renewed, self._say = plan, renewed, say
+        self._at_work: list[subprocess.Popen[bytes]] = []
+        self._n_started, self._spare, self._may_renew = 0, SPARE_AGENTS, True
 
     def tend(self, unfinished: Sequence[RunStatus]) -> bool:
         """Start agents at the beginning, and others in the place of those that were lost."""
-        if not self._agents:
-            for _ in range(min(self._plan.jobs, len(unfinished))):
-                self._start()
-        for agent in self._agents:
-            if agent.poll() and agent.pid not in self._lost:
-                self._lost.add(agent.pid)
-                self._replace(f"an agent was lost (exit code {agent.returncode})")
-        if not self._alive() and not any(status.state == "running" for status in unfinished):
-            self._replace("agents have left, and runs are not complete")
-        return bool(self._alive())
+        self._replace_lost()
+        if self._at_work or any(status.state == "running" for status in unfinished):
+            return bool(self._at_work)
+        if self._n_started and self._may_renew:
+            # What is left failed at an earlier time, and isn't handed out again; its cause may be gone since.
+            self._may_renew = False
+            self.sweep = self._renewed()
+        elif self._n_started:
+            return False
+        for _ in range(min(self._plan.jobs, len(unfinished))):
+            self._start()
+        return True
 
     def leave(self) -> None:
         """Let the agents hear from the server that nothing is left; they ask every five seconds."""
-        wait_for(self._agents, STOP_SECONDS)
+        wait_for(self._at_work, STOP_SECONDS)
 
     def stop(self) -> None:
         """Have every agent stop its trial: each writes a checkpoint. What is still there then is killed."""
-        for agent in self._alive():
+        for agent in self._at_work:
             agent.terminate()
-        for agent in wait_for(self._agents, STOP_SECONDS):
+        for agent in wait_for(self._at_work, STOP_SECONDS):
             for trial in _children(agent.pid):
                 os.kill(trial, signal.SIGKILL)
             agent.kill()
@@ -60,30 +69,28 @@ class Agents:
         """Where to look: a trial that could say nothing itself may have left words in its agent's log."""
         return f"was not trained to its end; the agents' words are in {self._plan.folder / LOGS_NAME}"
 
-    def _alive(self) -> list["subprocess.Popen[bytes]"]:
-        return [agent for agent in self._agents if agent.poll() is None]
-
-    def _replace(self, why: str) -> None:
-        if self._spare:
-            self._spare -= 1
-            print(f"study: {why}; another takes its place", file=sys.stderr)
-            self._start()
+    def _replace_lost(self) -> None:
+        ended = [agent for agent in self._at_work if agent.poll() is not None]
+        self._at_work = [agent for agent in self._at_work if agent not in ended]
+        for agent in ended:
+            if agent.returncode != 0 and self._spare:  # one that the server sent away ends with 0
+                self._spare -= 1
+                self._say(f"an agent was lost (exit code {agent.returncode}); another takes its place")
+                self._start()
 
     def _start(self) -> None:
-        # Signals are handed on to the trial, which writes a checkpoint.
-        command = [sys.executable, "-m", "wandb", "agent", "--forward-signals", str(self._sweep)]
-        log = self._plan.folder / LOGS_NAME / f"agent-{len(self._agents) + 1}.log"
-        self._agents.append(start(command, log, self._environment()))
-
-    def _environment(self) -> dict[str, str]:
-        return {
+        self._n_started += 1
+        log = self._plan.folder / LOGS_NAME / f"agent-{self._n_started}.log"
+        # Signals are handed on to the trial, which then writes its checkpoint.
+        command = [sys.executable, "-m", "wandb", "agent", "--forward-signals", str(self.sweep)]
+        environment = {
             **child_environment(),
-            **self._server.variables,
             # A trial that fails is the study's to judge: its agent goes on with the next.
             "WANDB_AGENT_DISABLE_FLAPPING": "true",
             "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000000",
             "WANDB_DIR": str(self._plan.folder.resolve()),
         }
+        self._at_work.append(start(command, log, environment))
 
 
 def _children(pid: int) -> list[int]:

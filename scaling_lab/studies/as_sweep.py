@@ -43,6 +43,11 @@ def find_or_create(plan: StudyPlan, server: Server, say: Say) -> SweepPath:
         sweep = _gone_on(kept, plan, server, say)
         if sweep:
             return sweep
+    return create(plan, server, say)
+
+
+def create(plan: StudyPlan, server: Server, say: Say) -> SweepPath:
+    """A new sweep for the study, which it remembers. Raises RemoteError."""
     tracking = plan.configs[0].tracking
     sweep = server.create(sweep_content(plan), tracking.project, tracking.entity)
     content = {"sweep": str(sweep), "server": server.name, "plan": _digest(plan)}
@@ -61,12 +66,15 @@ def pulled(plan: StudyPlan, server: Server, sweep: SweepPath, say: Say) -> Recor
     runs = list_runs(source, where(sweep=sweep.id))
     records, left_out = pull_listed(source, runs, Cache(source), lambda status: None)
     whole = {record.name for record in records if record.state == "complete"}
-    for config in plan.configs:
-        if config.run_name not in whole and is_complete(config, plan.dataset):
-            say(f"{config.run_name} is complete, but not on the server; it is read from {config.run_dir}")
-            records = [record for record in records if record.name != config.run_name]
-            left_out = [left for left in left_out if left.name != config.run_name]
-            records.append(read_run(config.run_dir))
+    lacking = [run for run in plan.configs if run.run_name not in whole and is_complete(run, plan.dataset)]
+    if lacking:
+        names = [config.run_name for config in lacking]
+        say(
+            f"the server lacks rows of {', '.join(names)}; read from {'its folder' if len(names) == 1 else 'their folders'}"
+        )
+        records = [record for record in records if record.name not in names]
+        left_out = [left for left in left_out if left.name not in names]
+        records += [read_run(config.run_dir) for config in lacking]
     return records, left_out
 
 

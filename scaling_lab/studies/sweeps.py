@@ -50,7 +50,7 @@ class Server:
 
     Attributes:
         name: what stays the same of it: its address, or the folder of a local one, whose port may change.
-        variables: what a process must find in its environment to reach it; nothing for W&B, which is logged in to.
+        variables: what other shells need in their environment to reach it; nothing for W&B, which is logged in to.
     """
 
     name: str
@@ -61,7 +61,7 @@ class Server:
         """A new sweep. Raises RemoteError, UsageError."""
         import wandb
 
-        with told_as_ours(self.name), contextlib.redirect_stdout(io.StringIO()), _environment(self.variables):
+        with told_as_ours(self.name), _environment({}), _quiet():
             sweep_id = wandb.sweep(dict(content), project=project, entity=entity)
             return SweepPath(entity or str(self.api.default_entity), project, sweep_id)
 
@@ -87,7 +87,6 @@ class Server:
         command = [sys.executable, "-m", "wandb", "sweep", f"--{change}", str(path)]
         ended = subprocess.run(
             command,
-            env=os.environ | self.variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -104,21 +103,33 @@ class Server:
 def wandb_server(mode: ServerMode, store: Path) -> Iterator[Server]:
     """W&B, or the local server of `store`, running for as long as the block at least.
 
+    Inside, this process's environment names a local server, for the SDK and for child processes.
+
     Raises:
         RemoteError: if it can't be reached, or refuses the key.
     """
-    import wandb
-
     if mode == "online":
-        with told_as_ours("W&B"):
-            api = wandb.Api()
+        api = _api("W&B")
         yield Server(str(api.settings["base_url"]), {}, api)
         return
     from scaling_lab.localserver import serving
 
-    with serving(store) as local, told_as_ours(str(store)):
-        api = wandb.Api(overrides={"base_url": local.url}, api_key=local.api_key)
-        yield Server(str(store.resolve()), local.environment(), api)
+    with serving(store) as local, _environment(local.environment()):
+        yield Server(str(store.resolve()), local.environment(), _api(str(store)))
+
+
+def _api(place: str) -> Any:
+    import wandb
+
+    with told_as_ours(place):
+        return wandb.Api()
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the SDK's chat from the terminal; what goes wrong is raised."""
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+        yield
 
 
 @contextlib.contextmanager
