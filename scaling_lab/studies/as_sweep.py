@@ -69,9 +69,8 @@ def pulled(plan: StudyPlan, server: Server, sweep: SweepPath, say: Say) -> Recor
     lacking = [run for run in plan.configs if run.run_name not in whole and is_complete(run, plan.dataset)]
     if lacking:
         names = [config.run_name for config in lacking]
-        say(
-            f"the server lacks rows of {', '.join(names)}; read from {'its folder' if len(names) == 1 else 'their folders'}"
-        )
+        folders = "its folder" if len(names) == 1 else "their folders"
+        say(f"the server lacks rows of {', '.join(names)}; read from {folders}")
         records = [record for record in records if record.name not in names]
         left_out = [left for left in left_out if left.name not in names]
         records += [read_run(config.run_dir) for config in lacking]
