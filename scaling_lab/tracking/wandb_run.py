@@ -20,7 +20,7 @@ from scaling_lab.tracking.guard import Guard
 INIT_TIMEOUT_SECONDS = 30.0
 FINISH_TIMEOUT_SECONDS = 60.0
 
-ResolvedMode = Literal["online", "offline", "disabled"]
+ResolvedMode = Literal["online", "local", "offline", "disabled"]
 
 
 @dataclass(frozen=True)
