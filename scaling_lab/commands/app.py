@@ -18,7 +18,7 @@ from scaling_lab.version import __version__
 COMMANDS = {
     "train": "Train one size of the ladder, or go on with an interrupted run.",
     "study": "Train every size of a ladder, fit the law, write the report.",
-    "sweep": "Check and create W&B sweeps of runs, see how far they are, stop them.",
+    "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
     "server": "Serve W&B's protocol on this machine, with no account.",
     "history": "Pull the rows of runs out of W&B, for other tools.",

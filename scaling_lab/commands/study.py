@@ -102,7 +102,7 @@ def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> "tuple[list[RunStatus], 
     from scaling_lab.studies.sweeps import wandb_server
 
     first = plan.configs[0]
-    with wandb_server(mode, first.tracking.store or first.output_dir / "local-wandb") as server:
+    with wandb_server(mode, first.tracking_store) as server:
 
         def renewed() -> "SweepPath":
             _say("the sweep hands out nothing more, and runs are not complete; a new one takes its place")

@@ -25,7 +25,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print pure JSON.")]
 
 @app.callback()
 def sweep() -> None:
-    """Check and create W&B sweeps of runs, see how far they are, stop them."""
+    """Check a W&B sweep and create it, see how far it is, stop it."""
 
 
 @app.command()
