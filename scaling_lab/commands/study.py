@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from scaling_lab.studies.as_sweep import Records
     from scaling_lab.studies.plan import StudyPlan
     from scaling_lab.studies.status import RunStatus
-    from scaling_lab.studies.sweeps import ServerMode, SweepPath
+    from scaling_lab.studies.sweeps import ServerMode
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -97,18 +97,14 @@ def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> "tuple[list[RunStatus], 
     """The study as a W&B sweep, trained by agents, read back from the server."""
     from scaling_lab.commands.progress import StudyProgress
     from scaling_lab.studies.agents import Agents
-    from scaling_lab.studies.as_sweep import create, find_or_create, pulled
+    from scaling_lab.studies.as_sweep import find_or_create, pulled, renewed
     from scaling_lab.studies.run import run_study
     from scaling_lab.studies.sweeps import wandb_server
 
     first = plan.configs[0]
     with wandb_server(mode, first.tracking_store) as server:
-
-        def renewed() -> "SweepPath":
-            _say("the sweep hands out nothing more, and runs are not complete; a new one takes its place")
-            return create(plan, server, _say)
-
-        agents = Agents(plan, find_or_create(plan, server, _say), renewed, _say)
+        sweep = find_or_create(plan, server, _say)
+        agents = Agents(plan, sweep, lambda: renewed(plan, server, sweep, _say), _say)
         with StudyProgress() as progress:
             statuses = run_study(plan, agents, progress.watch)
         return statuses, pulled(plan, server, agents.sweep, _say)

@@ -10,9 +10,9 @@ from scaling_lab.config.schema import LADDERS, SIZES
 OPTIONS = (
     ("--size", "|".join(SIZES), "size"),
     ("--ladder", "|".join(LADDERS), "ladder"),
+    ("--seed", "N", "seed"),
     ("--batch-size-tokens", "TOKENS", "recipe.batch_size_tokens"),
     ("--learning-rate", "RATE", "recipe.learning_rate"),
-    ("--seed", "N", "seed"),
     ("--tokens", "TOKENS", "recipe.tokens"),
     ("--epochs", "N", "recipe.epochs"),
     ("--data-dir", "DIR", "data.dir"),

@@ -29,9 +29,9 @@ class Agents:
     """
 
     def __init__(
-        self, plan: StudyPlan, sweep: SweepPath, renewed: Callable[[], SweepPath], say: Callable[[str], None]
+        self, plan: StudyPlan, sweep: SweepPath, renewed: Callable[[], SweepPath | None], say: Callable[[str], None]
     ) -> None:
-        """`renewed` makes a new sweep in the place of one that hands out nothing more; it is called once at most."""
+        """`renewed` makes a new sweep in the place of one whose trials are used up; it is called once at most."""
         self.sweep = sweep
         self._plan, self._renewed, self._say = plan, renewed, say
         self._at_work: list[subprocess.Popen[bytes]] = []
@@ -42,11 +42,7 @@ class Agents:
         self._replace_lost()
         if self._at_work or any(status.state == "running" for status in unfinished):
             return bool(self._at_work)
-        if self._n_started and self._may_renew:
-            # What is left failed at an earlier time, and isn't handed out again; its cause may be gone since.
-            self._may_renew = False
-            self.sweep = self._renewed()
-        elif self._n_started:
+        if self._n_started and not self._renew():
             return False
         for _ in range(min(self._plan.jobs, len(unfinished))):
             self._start()
@@ -67,7 +63,13 @@ class Agents:
 
     def last_words(self, status: RunStatus) -> str:
         """Where to look: a trial that could say nothing itself may have left words in its agent's log."""
-        return f"was not trained to its end; the agents' words are in {self._plan.folder / LOGS_NAME}"
+        return f"sweep {self.sweep} hands it out no more; the agents' words are in {self._plan.folder / LOGS_NAME}"
+
+    def _renew(self) -> bool:
+        sweep = self._renewed() if self._may_renew else None
+        self._may_renew = False
+        self.sweep = sweep or self.sweep
+        return sweep is not None
 
     def _replace_lost(self) -> None:
         ended = [agent for agent in self._at_work if agent.poll() is not None]

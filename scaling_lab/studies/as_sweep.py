@@ -21,6 +21,7 @@ from scaling_lab.history.remote import list_runs, where
 from scaling_lab.history.runs import LeftOut, RunRecord, read_run
 from scaling_lab.studies.plan import StudyPlan, is_complete
 from scaling_lab.studies.sweep_command import ARGUMENTS
+from scaling_lab.studies.sweep_status import sweep_status
 from scaling_lab.studies.sweeps import OPEN_STATES, Server, SweepPath
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.results import CONFIG_NAME, write_json
@@ -43,6 +44,19 @@ def find_or_create(plan: StudyPlan, server: Server, say: Say) -> SweepPath:
         sweep = _gone_on(kept, plan, server, say)
         if sweep:
             return sweep
+    return create(plan, server, say)
+
+
+def renewed(plan: StudyPlan, server: Server, sweep: SweepPath, say: Say) -> SweepPath | None:
+    """A new sweep where the trials of the old one are used up; None where somebody stopped it.
+
+    A trial that failed is not handed out again, though its cause may be gone since.
+    """
+    found = sweep_status(server.source(sweep), sweep)
+    if found["state"] == "canceled" or any(trial["state"] == "waiting" for trial in found["trials"]):
+        say(f"sweep {sweep} was stopped; the same command goes on with a new one")
+        return None
+    say(f"sweep {sweep} hands out nothing more, and runs are not complete; a new one takes its place")
     return create(plan, server, say)
 
 

@@ -7,8 +7,12 @@ from typing import Any
 from scaling_lab.config.schema import SIZES
 from scaling_lab.errors import UsageError
 from scaling_lab.history.remote import RemoteRun, Source, list_runs, told_as_ours, where
+from scaling_lab.studies.sweep_parameters import OPTION_KEYS
 from scaling_lab.studies.sweeps import SweepPath
 from scaling_lab.tracking import metrics
+
+
+_ORDER = {name: index for index, name in enumerate(OPTION_KEYS)}
 
 
 def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
@@ -24,7 +28,8 @@ def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
             state, config, address = str(sweep.state).lower(), sweep.config, str(sweep.url)
     except (ValueError, AttributeError):  # the SDK's own way to say that the answer holds no sweep
         raise UsageError(f"{source.place}: no sweep {path.id}; give ID, PROJECT/ID or ENTITY/PROJECT/ID") from None
-    parameters = config["parameters"]
+    # The SDK sorts them by name: a table begins with the size.
+    parameters = dict(sorted(config["parameters"].items(), key=lambda item: _ORDER.get(item[0], len(_ORDER))))
     trials = [_trial(run, parameters) for run in list_runs(source, where(sweep=path.id))]
     begun = [trial["parameters"] for trial in trials]
     trials += [_waiting(point) for point in _grid(config) if point not in begun]
