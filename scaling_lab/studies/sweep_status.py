@@ -11,7 +11,6 @@ from scaling_lab.studies.sweep_parameters import OPTION_KEYS
 from scaling_lab.studies.sweeps import SweepPath
 from scaling_lab.tracking import metrics
 
-
 _ORDER = {name: index for index, name in enumerate(OPTION_KEYS)}
 
 
