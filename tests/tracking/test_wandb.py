@@ -151,13 +151,14 @@ def test_the_key_is_in_no_file_of_a_run(config: Callable[[str], RunConfig], monk
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
-def test_auto_is_online_with_a_key_and_offline_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_online_with_a_key_and_local_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
-    assert resolve_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
+    assert resolve_mode("auto") == "local"
     (folder / "netrc").write_text(f"machine api.wandb.ai login user password {KEY}\n")
     assert resolve_mode("auto") == "online"
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9999")
-    assert resolve_mode("auto") == "offline"
+    assert resolve_mode("auto") == "local"
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert resolve_mode("auto") == "online"
     assert resolve_mode("disabled") == "disabled"
