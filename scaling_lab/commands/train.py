@@ -68,10 +68,10 @@ def _train(config: "RunConfig", as_json: bool) -> None:
     typer.echo(
         f"{record.name}: validation loss {results['final_val_loss']:.4f} nats a token"
         + (f", {bits:.3f} bits a character" if bits is not None else "")
-        + f"; results in {record.path}"
+        + f"; results in {record.folder}"
     )
     if results["wandb_mode"] == "offline":
-        print(f"to have it in W&B: wandb sync {record.path}/wandb/latest-run", file=sys.stderr)
+        print(f"to have it in W&B: wandb sync {record.folder}/wandb/latest-run", file=sys.stderr)
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:

@@ -4,7 +4,7 @@ Training rows and evaluation rows are two tables, each with one row a step in st
 row lacks or that was NaN.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -18,17 +18,17 @@ Columns = dict[str, np.ndarray]
 RANGES_NAMED = 3
 
 
-def numbers(values: Iterable[Any]) -> np.ndarray:
+def numbers(values: Sequence[Any]) -> np.ndarray:
     """Values as float64. None is NaN, and so are "NaN", "Infinity" and "-Infinity" what they say: W&B writes them so.
 
     Raises ValueError or TypeError over anything else that is no number.
     """
-    return np.array(list(values), dtype=np.float64)
+    return np.array(values, dtype=np.float64)
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[Columns, int]:
     """One array a metric, in order of step, and how many rows repeated a step: the last of each step counts."""
-    columns = {name: numbers(row.get(name) for row in rows) for name in names}
+    columns = {name: numbers([row.get(name) for row in rows]) for name in names}
     return one_row_a_step(columns)
 
 

@@ -16,6 +16,7 @@ from scaling_lab.history.remote import RemoteRun
 from scaling_lab.history.runs import REQUIRED, RunRecord
 from scaling_lab.history.scan import STEP, History
 from scaling_lab.tracking import metrics
+from scaling_lab.tracking.provenance import VERSIONED
 
 # The name and the state are the server's own; these must be in the config.
 _REQUIRED = REQUIRED - {"name", "state"}
@@ -61,6 +62,7 @@ def record_of(run: RemoteRun, history: History) -> RunRecord:
         "wandb_id": run.id,
         "wandb_url": run.url,
         **{key: _fact(key, run.config[key]) for key in _FACTS if key in run.config},
+        "versions": _in_order(_mapping(run.config.get("versions"))),
         "config": _config(run.config),
         **figures_of(training, evaluations),
     }
@@ -102,13 +104,18 @@ def _config(config: Mapping[str, Any]) -> dict[str, Any]:
 def _typed(section: type[Section], values: Any) -> Any:
     """A section with the types its fields have: 1.0 may have come back as 1. Another version's stays as it is."""
     try:
-        return section.model_validate(values).model_dump(mode="json")
+        return section.model_validate(values).model_dump(mode="json", exclude_unset=True)
     except ValueError:
         return values
 
 
 def _fact(key: str, value: Any) -> Any:
     return float(value) if key in _REAL_FACTS and isinstance(value, int) else value
+
+
+def _in_order(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Versions in the order that training lists them; a server keeps none."""
+    return {package: found[package] for package in dict.fromkeys((*VERSIONED, *sorted(found))) if package in found}
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

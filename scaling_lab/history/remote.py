@@ -110,6 +110,8 @@ def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
     """
     path = f"{source.entity}/{source.project}"
     with told_as_ours(source.place):
+        # Else one Api would give the same list again, whatever was logged since.
+        source.api.flush()
         try:
             found = source.api.runs(path, filters=filters, order="+created_at", per_page=RUNS_A_PAGE, lazy=False)
             return [_remote_run(run) for run in found]

@@ -42,6 +42,13 @@ class RunRecord:
         return str(self.results["name"])
 
     @property
+    def folder(self) -> Path:
+        """The folder of a run that was read from one, or trained here."""
+        if self.path is None:
+            raise ValueError(f"{self.name} was pulled from a server, and has no folder here")
+        return self.path
+
+    @property
     def folder_name(self) -> str:
         """What its folder is called, where it was trained or here."""
         return self.path.name if self.path else self.name

@@ -7,9 +7,8 @@ run is read once more without keys: what is missing then, the server doesn't hav
 The scan's own file cache is never used (`use_cache=False`): it doesn't grow with the run.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -52,8 +51,8 @@ class _Group:
     names: tuple[str, ...]
     page_steps: int
 
-    def present(self, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Columns:
-        """The group's rows of a scan, as columns."""
+    def columns(self, rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Columns:
+        """Those of the rows that are the group's, as columns."""
         own = [row for row in rows if self.anchor in row]
         return {name: numbers([row.get(name) for row in own]) for name in (STEP, *names)}
 
@@ -77,26 +76,40 @@ def scan(run: RemoteRun, watch: Watch, since: int = 0) -> History:
         for name in names
     )
     if together:
-        history = History(*map(lambda group, names: _scan_group(run, group, names, since, watch), GROUPS, wanted))
+        history = History(*(_scan_group(run, *each, since, watch) for each in zip(GROUPS, wanted, strict=True)))
         if _accounted_for(run, history, logged, since):
             return history
-    rows = _rows(run, None, since, PAGE_STEPS, watch)
-    return History(*map(lambda group, names: group.present(rows, names), GROUPS, wanted))
+    parts = [
+        [group.columns(rows, names) for group, names in zip(GROUPS, wanted, strict=True)]
+        for rows in _rows(run, None, since, PAGE_STEPS, watch)
+    ]
+    return History(*map(_stacked, zip(*parts, strict=True)))
 
 
 def _scan_group(run: RemoteRun, group: _Group, names: list[str], since: int, watch: Watch) -> Columns:
     if group.anchor not in names:
-        return group.present([], names)
-    return group.present(_rows(run, names, since, group.page_steps, watch), names)
+        return group.columns([], names)
+    return _stacked([group.columns(rows, names) for rows in _rows(run, names, since, group.page_steps, watch)])
 
 
-def _rows(run: RemoteRun, keys: list[str] | None, since: int, page_steps: int, watch: Watch) -> list[dict[str, Any]]:
-    scanned = run.handle.scan_history(keys=keys, min_step=since, page_size=page_steps, use_cache=False)
+def _rows(
+    run: RemoteRun, keys: list[str] | None, since: int, page_steps: int, watch: Watch
+) -> Iterator[list[dict[str, Any]]]:
+    """The rows of a scan, some at a time: as columns they take a tenth of the room. The last may be no rows at all."""
     rows: list[dict[str, Any]] = []
-    while part := list(islice(scanned, PAGE_STEPS)):
-        rows += part
-        watch(len(part))
-    return rows
+    # One loop to its end: iter() on a scan that is under way begins it again.
+    for row in run.handle.scan_history(keys=keys, min_step=since, page_size=page_steps, use_cache=False):
+        rows.append(row)
+        if len(rows) == PAGE_STEPS:
+            watch(len(rows))
+            yield rows
+            rows = []
+    watch(len(rows))
+    yield rows
+
+
+def _stacked(parts: Sequence[Columns]) -> Columns:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def _accounted_for(run: RemoteRun, history: History, logged: Mapping[str, int], since: int) -> bool:
