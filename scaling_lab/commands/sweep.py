@@ -79,11 +79,12 @@ def status(
     """Print how far each trial of a sweep is, by size and seed."""
     from scaling_lab.history.remote import opened
     from scaling_lab.studies.sweep_status import sweep_status
-    from scaling_lab.studies.sweeps import SweepPath
+    from scaling_lab.studies.sweeps import SweepPath, split_path
 
-    with opened(project or DEFAULT_PROJECT, entity, _mode(tracking), store) as source:
-        path = SweepPath.parse(sweep, source.project, source.entity)
-        found = sweep_status(source, path)
+    named_entity, named_project, id_ = split_path(sweep)
+    project = named_project or project or DEFAULT_PROJECT
+    with opened(project, named_entity or entity, _mode(tracking), store) as source:
+        found = sweep_status(source, SweepPath(source.entity, project, id_))
     typer.echo(json.dumps(found, indent=2) if as_json else _status_text(found))
 
 
@@ -122,10 +123,12 @@ def cancel(
 def _change(
     change: str, sweep: str, project: str | None, entity: str | None, tracking: str, store: Path | None
 ) -> None:
-    from scaling_lab.studies.sweeps import SweepPath, wandb_server
+    from scaling_lab.studies.sweeps import SweepPath, split_path, wandb_server
 
+    named_entity, named_project, id_ = split_path(sweep)
     with wandb_server(_mode(tracking), store or DEFAULT_STORE) as server:
-        path = SweepPath.parse(sweep, project or DEFAULT_PROJECT, entity or str(server.api.default_entity))
+        entity = named_entity or entity or str(server.api.default_entity)
+        path = SweepPath(entity, named_project or project or DEFAULT_PROJECT, id_)
         server.change(path, change)
         typer.echo(f"sweep {path}: {(server.state(path) or 'gone').lower()}")
 

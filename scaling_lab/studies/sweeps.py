@@ -35,13 +35,17 @@ class SweepPath:
     def __str__(self) -> str:
         return f"{self.entity}/{self.project}/{self.id}"
 
-    @classmethod
-    def parse(cls, text: str, project: str, entity: str) -> "SweepPath":
-        """From `ID`, `PROJECT/ID` or `ENTITY/PROJECT/ID`, completed. Raises UsageError."""
-        parts = [part for part in text.split("/") if part]
-        if not 1 <= len(parts) <= 3:
-            raise UsageError(f"{text}: is no sweep; give ID, PROJECT/ID or ENTITY/PROJECT/ID")
-        return cls(*[entity, project][: 3 - len(parts)], *parts)
+
+def split_path(text: str) -> tuple[str | None, str | None, str]:
+    """Entity, project and id of `ID`, `PROJECT/ID` or `ENTITY/PROJECT/ID`; None for what isn't said. Raises UsageError."""
+    match text.strip("/").split("/"):
+        case [id_] if id_:
+            return None, None, id_
+        case [project, id_]:
+            return None, project, id_
+        case [entity, project, id_]:
+            return entity, project, id_
+    raise UsageError(f"{text!r} is no sweep; give ID, PROJECT/ID or ENTITY/PROJECT/ID")
 
 
 @dataclass(frozen=True)

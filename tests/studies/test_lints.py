@@ -1,6 +1,7 @@
 """Each lint is said of the plan that has its fault, and of no other."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -8,7 +9,7 @@ from scaling_lab.config import SIZES, load_config
 from scaling_lab.studies.lints import PlannedRun, lint
 
 
-def runs(sizes: Sequence[str] = SIZES, seeds: Sequence[int] = (0, 1, 2), **known: float) -> list[PlannedRun]:
+def runs(sizes: Sequence[str] = SIZES, seeds: Sequence[int] = (0, 1, 2), **known: Any) -> list[PlannedRun]:
     """A plan without fault, unless told otherwise: five sizes, three seeds, two learning rates."""
     return [
         planned(size, seed, f"recipe.learning_rate={rate}", **known)
