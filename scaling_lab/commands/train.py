@@ -29,7 +29,10 @@ def train(
     config = options.resolve().config
     if dry_run:
         _print_plan(config, as_json)
-    else:
+        return
+    from scaling_lab.tracking.results import error_kept
+
+    with error_kept(config.run_dir):
         _train(config, as_json)
 
 

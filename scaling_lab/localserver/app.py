@@ -3,6 +3,7 @@
     POST /graphql                                   everything the SDK asks and changes
     POST /files/{entity}/{project}/{run}/file_stream  a run's rows, as it trains
     PUT, GET /storage/…                             files, at signed addresses
+    GET /artifacts/…, /artifactsV2/…                an artifact's content, at addresses that the SDK makes up itself
     GET /gaps                                       what the SDK asked for and this server doesn't have
     GET /healthz                                    whether it is up
     GET /, /{entity}/{project}/…                    pages for people (page/)
@@ -16,6 +17,7 @@ import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -28,6 +30,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scaling_lab.localserver import file_stream, storage
+from scaling_lab.localserver.artifacts import Artifacts
 from scaling_lab.localserver.graphql import Fault, Gaps, execute
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
@@ -47,12 +50,15 @@ def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_afte
     runs = Runs(store, base_url, crashed_after_seconds)
     sweeps = Sweeps(store, runs, crashed_after_seconds)
     gaps = Gaps()
-    served = _Handlers(store, runs, gaps, roots(store, runs, sweeps))
+    artifacts = Artifacts(store, runs)
+    served = _Handlers(store, runs, artifacts, gaps, roots(store, runs, sweeps, artifacts))
     routes = [
         Route("/graphql", _answered(served.graphql), methods=["POST"]),
         Route("/files/{entity}/{project}/{run}/file_stream", _answered(served.file_stream), methods=["POST"]),
         Route("/storage/{path:path}", _answered(served.put_file), methods=["PUT", "POST"]),
         Route("/storage/{path:path}", _answered(served.get_file), methods=["GET"]),
+        Route("/artifacts/{path:path}", _answered(served.get_content), methods=["GET"]),
+        Route("/artifactsV2/{path:path}", _answered(served.get_content), methods=["GET"]),
         Route("/gaps", lambda request: JSONResponse(gaps.counts())),
         Route("/healthz", lambda request: PlainTextResponse("ok\n")),
     ]
@@ -62,8 +68,8 @@ def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_afte
 class _Handlers:
     """What each address of the protocol does."""
 
-    def __init__(self, store: Store, runs: Runs, gaps: Gaps, nodes: dict[str, Any]) -> None:
-        self._store, self._runs, self._gaps, self._nodes = store, runs, gaps, nodes
+    def __init__(self, store: Store, runs: Runs, artifacts: Artifacts, gaps: Gaps, nodes: dict[str, Any]) -> None:
+        self._store, self._runs, self._artifacts, self._gaps, self._nodes = store, runs, artifacts, gaps, nodes
 
     async def graphql(self, request: Request) -> Response:
         body = await _json_body(request)
@@ -82,18 +88,31 @@ class _Handlers:
         return JSONResponse(await run_in_threadpool(take_in))
 
     async def put_file(self, request: Request) -> Response:
-        _, number, name = self._signed(request)
-        path = storage.run_file(self._store, number, name)
-        received = await storage.receive(self._store, path, request.stream())
-        await run_in_threadpool(self._runs.file_came, number, name, received)
+        kind, number, name = self._signed(request)
+        path = self._path(kind, number, name)
+        # Content of an artifact is named by its MD5.
+        received = await storage.receive(self._store, path, request.stream(), name if kind == "artifacts" else None)
+        if kind == "runs":
+            await run_in_threadpool(self._runs.file_came, number, name, received)
         return Response(status_code=200, headers={"ETag": f'"{received.md5}"'})
 
     async def get_file(self, request: Request) -> Response:
-        _, number, name = self._signed(request)
-        path = storage.run_file(self._store, number, name)
-        if not path.is_file():
-            raise Fault("no such file", 404)
-        return FileResponse(path, filename=name.rsplit("/", 1)[-1], media_type="application/octet-stream")
+        kind, number, name = self._signed(request)
+        return _file(self._path(kind, number, name), name)
+
+    async def get_content(self, request: Request) -> Response:
+        # …/entity/MD5, or …/entity/project/collection/artifact/MD5/name
+        *_, before, last = ["", *request.path_params["path"].split("/")]
+        digest = last if request.url.path.startswith("/artifacts/") else before
+        path = await run_in_threadpool(self._artifacts.content_by_hex, digest)
+        if path is None:
+            raise Fault("no such content", 404)
+        return _file(path, last)
+
+    def _path(self, kind: str, number: int, name: str) -> Path:
+        if kind == "runs":
+            return storage.run_file(self._store, number, name)
+        return storage.artifact_blob(self._store, name)
 
     def _signed(self, request: Request) -> tuple[str, int, str]:
         """Kind, row and name of the file that an address names. Raises Fault unless this server gave it out."""
@@ -166,6 +185,12 @@ def _answered(handler: Handler) -> Handler:
             return _errors(f"{type(error).__name__}: {error}", 500)
 
     return answer
+
+
+def _file(path: Path, name: str) -> Response:
+    if not path.is_file():
+        raise Fault("no such file", 404)
+    return FileResponse(path, filename=name.rsplit("/", 1)[-1], media_type="application/octet-stream")
 
 
 def _errors(message: str, status: int) -> Response:

@@ -49,6 +49,10 @@ class Runs:
             raise Fault("no such run", 404)
         return run
 
+    def run_by_number(self, number: int) -> Row | None:
+        """The run of a row's number, or None."""
+        return self._find("runs.id = ?", number)
+
     def _find(self, condition: str, *values: Any) -> Row | None:
         return self.store.row(f"SELECT runs.* FROM {self.table} WHERE {condition}", values)
 

@@ -39,11 +39,6 @@ def artifact_blob(store: Store, md5: str) -> Path:
     return store.files / "artifacts" / digest[:2] / digest
 
 
-def manifest_file(store: Store, artifact: int) -> Path:
-    """Where an artifact's manifest lies."""
-    return store.files / "manifests" / str(artifact)
-
-
 def plain_name(name: object) -> str:
     """A file's name as a relative path that stays where it is. Raises Fault."""
     text = str(name)

@@ -69,25 +69,43 @@ CREATE TABLE trials (
     attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sweep, number)
 );
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL, type TEXT NOT NULL,
+    portfolio INTEGER NOT NULL, description TEXT, tags TEXT NOT NULL DEFAULT '[]',
+    next_version INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    UNIQUE (project, name)
+);
 CREATE TABLE artifacts (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, type TEXT NOT NULL, collection TEXT NOT NULL,
-    version INTEGER, digest TEXT NOT NULL, digest_algorithm TEXT, state TEXT NOT NULL, description TEXT,
-    metadata TEXT, run INTEGER, client_id TEXT, sequence_client_id TEXT, bytes INTEGER NOT NULL DEFAULT 0,
-    file_count INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', wanted_aliases TEXT NOT NULL DEFAULT '[]',
-    manifest_digest TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections, digest TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'PENDING', description TEXT, metadata TEXT, tags TEXT NOT NULL DEFAULT '[]',
+    wanted_aliases TEXT NOT NULL DEFAULT '[]', ttl_seconds INTEGER, history_step INTEGER, run INTEGER,
+    manifest TEXT, base INTEGER, incremental INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0, file_count INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL
 );
-CREATE INDEX artifacts_by_name ON artifacts (project, collection);
-CREATE TABLE artifact_aliases (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, collection TEXT NOT NULL, alias TEXT NOT NULL,
-    artifact INTEGER NOT NULL REFERENCES artifacts, UNIQUE (project, collection, alias)
+CREATE INDEX artifacts_by_digest ON artifacts (collection, digest);
+CREATE TABLE memberships (
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections,
+    artifact INTEGER NOT NULL REFERENCES artifacts, version INTEGER NOT NULL, created_at TEXT NOT NULL,
+    UNIQUE (collection, artifact), UNIQUE (collection, version)
 );
+CREATE INDEX memberships_by_artifact ON memberships (artifact);
+CREATE TABLE aliases (
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections, alias TEXT NOT NULL,
+    artifact INTEGER NOT NULL REFERENCES artifacts, UNIQUE (collection, alias)
+);
+CREATE INDEX aliases_by_artifact ON aliases (artifact);
 CREATE TABLE artifact_files (
-    id INTEGER PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts, name TEXT NOT NULL, md5 TEXT NOT NULL,
-    bytes INTEGER, UNIQUE (artifact, name)
+    id INTEGER PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts, name TEXT NOT NULL, digest TEXT NOT NULL,
+    bytes INTEGER, reference TEXT, UNIQUE (artifact, name)
 );
+CREATE INDEX artifact_files_by_digest ON artifact_files (digest);
+CREATE TABLE artifact_clients (client TEXT PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts);
 CREATE TABLE artifact_uses (
-    artifact INTEGER NOT NULL REFERENCES artifacts, run INTEGER NOT NULL, PRIMARY KEY (artifact, run)
+    artifact INTEGER NOT NULL REFERENCES artifacts, run INTEGER NOT NULL, role TEXT NOT NULL,
+    PRIMARY KEY (artifact, run, role)
 );
+CREATE INDEX artifact_uses_by_run ON artifact_uses (run);
 """
 
 Row = sqlite3.Row
