@@ -7,13 +7,16 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 # No compiling ahead: Python compiles what it imports, which is a tenth of what comes along.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
+# The SDK's oldest release, in a folder of its own to put before the newest.
+OLDEST_WANDB := $(VENV)/wandb/0.28.2
+INSTALL_ALONE := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/$(VENV)/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help install study test unit check format clean
+.PHONY: help install study test test-oldest-wandb unit check format clean
 
 help:  ## show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
 
 install: $(RUN)  ## make .venv with the pinned versions of constraints.txt
 
@@ -34,6 +37,14 @@ study: install  ## default corpus, five mini sizes, the law and its report
 
 test: check  ## lint, types and the whole suite
 	$(BIN)/python -m pytest -n auto
+
+# What talks to W&B again, by the real SDK of the oldest release that is promised to work.
+test-oldest-wandb: $(OLDEST_WANDB)  ## the tests that use the W&B SDK, with its oldest release
+	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n auto tests/localserver tests/tracking tests/history
+
+$(OLDEST_WANDB): $(DEV)
+	$(INSTALL_ALONE) --target $@ wandb==$(notdir $@) sentry-sdk==2.75.0
+	@touch $@
 
 unit: $(DEV)  ## the tests that start no other process
 	$(BIN)/python -m pytest -n auto -m 'not slow'

@@ -72,8 +72,11 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def user_cache() -> Path:
+    """This program's folder in the user's cache, XDG_CACHE_HOME honoured; it may not exist yet."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "scaling-lab"
+
+
 def cache_folder(directory: Path) -> Path:
     """The folder in the user's cache that stands in for a `directory` that can't be written."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    digest = hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]
-    return Path(root) / "scaling-lab" / digest
+    return user_cache() / hashlib.sha256(os.fsencode(directory.resolve())).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What is seen of a run while it trains: one living line on a terminal, a plain line every so often in a pipe.
+"""What is seen of a command while it works: one living line on a terminal, a plain line every so often in a pipe.
 
 Everything goes to stderr, so that stdout holds results alone.
 """
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from scaling_lab.tracking import metrics
 
 if TYPE_CHECKING:
+    from scaling_lab.history.pull import PullStatus
     from scaling_lab.studies.run import RunStatus
     from scaling_lab.training.plan import RunPlan
 
@@ -81,6 +82,25 @@ class RunProgress(_Display):
         assert self._first_step is not None
         seconds_a_step = (time.monotonic() - self._begin) / (step - self._first_step)
         return f"{duration(seconds_a_step * (n_steps - step))} left"
+
+
+class PullProgress(_Display):
+    """Watches a pull: runs that are here of all, and rows that came for them."""
+
+    def __init__(self, project: str) -> None:
+        super().__init__(_live_display)
+        self._project = project
+        self._task: Any = None
+
+    def watch(self, status: "PullStatus") -> None:
+        """Show how far the pull is; one line at its end in a pipe where rows came at all."""
+        text = f"{self._project}: {status.n_done:,}/{status.n_runs:,} runs, {status.n_rows:,} rows pulled"
+        if self._live:
+            if self._task is None:
+                self._task = self._live.add_task(text, total=status.n_runs)
+            self._live.update(self._task, completed=status.n_done, description=text)
+        elif (status.n_done == status.n_runs and status.n_rows) or self._line_is_due():
+            print(text, file=sys.stderr, flush=True)
 
 
 class StudyProgress(_Display):

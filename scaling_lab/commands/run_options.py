@@ -36,7 +36,7 @@ _KEYS = (
     ("--data-dir", "DIR", "data.dir"),
     ("--name", "NAME", "name"),
     ("--output-dir", "DIR", "output_dir"),
-    ("--tracking", "auto|online|offline|disabled", "tracking.mode"),
+    ("--tracking", "auto|online|local|offline|disabled", "tracking.mode"),
     ("--project", "NAME", "tracking.project"),
     ("--device", "auto|cpu|cuda", "machine.device"),
     ("--precision", "auto|bf16|fp32", "machine.precision"),

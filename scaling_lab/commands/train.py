@@ -1,6 +1,7 @@
 """`scaling-lab train --size xl`: train one run, or go on with it; `--dry-run` says what it would cost."""
 
 import json
+import os
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -28,8 +29,17 @@ def train(
     config = options.resolve().config
     if dry_run:
         _print_plan(config, as_json)
-    else:
+    elif not _stands_idle():
         _train(config, as_json)
+
+
+def _stands_idle() -> bool:
+    """Whether torchrun started this process beside the one that trains; several don't share a run yet."""
+    rank, world_size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+    if rank == "0":
+        return False
+    print(f"rank {rank} of {world_size} has nothing to do: rank 0 alone trains this run", file=sys.stderr)
+    return True
 
 
 def _train(config: "RunConfig", as_json: bool) -> None:
@@ -38,6 +48,8 @@ def _train(config: "RunConfig", as_json: bool) -> None:
     from scaling_lab.training.loop import train as train_run
     from scaling_lab.training.plan import plan_run
 
+    # The SDK's own lines would run through the progress display.
+    os.environ.setdefault("WANDB_SILENT", "true")
     dataset = open_configured(config.data)
     for warning in (*dataset.warnings, *plan_run(config, dataset).notes()):
         print(f"warning: {warning}", file=sys.stderr)
@@ -51,10 +63,10 @@ def _train(config: "RunConfig", as_json: bool) -> None:
     typer.echo(
         f"{record.name}: validation loss {results['final_val_loss']:.4f} nats a token"
         + (f", {bits:.3f} bits a character" if bits is not None else "")
-        + f"; results in {record.path}"
+        + f"; results in {record.folder}"
     )
     if results["wandb_mode"] == "offline":
-        print(f"to have it in W&B: wandb sync {record.path}/wandb/offline-run-*", file=sys.stderr)
+        print(f"to have it in W&B: wandb sync {record.folder}/wandb/latest-run", file=sys.stderr)
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:

@@ -68,6 +68,8 @@ def fit(key: str, value: object) -> object:
         return _fit_int(value)
     if kind is float:
         return _fit_float(value)
+    if kind is bool:
+        return _fit_truth(value)
     return _fit_word(value) if kind is str else _fit_choice(_fit_word(value), kind)
 
 
@@ -102,6 +104,7 @@ def wanted(key: str) -> str:
     words = {  # the schema's only text is a name, its only list the tags
         int: "a whole number" + _bounds(key),
         float: "a number" + _bounds(key),
+        bool: "true or false",
         Path: "a folder",
         str: "1 to 100 letters, digits, `.`, `_` or `-`, the first a letter or digit",
         tuple: "at most 20 words of 1 to 64 characters, as in [night, baseline]",
@@ -157,6 +160,12 @@ def _fit_float(value: object) -> float:
         return float(value)
     except OverflowError:
         raise Unfit("is too large") from None
+
+
+def _fit_truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise Unfit(f"{shown(value)} is neither true nor false")
+    return value
 
 
 def _number_hint(value: object) -> str:

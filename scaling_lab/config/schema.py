@@ -17,7 +17,7 @@ Ladder = Literal["full", "mini"]
 SIZES: tuple[Size, ...] = ("tiny", "small", "medium", "large", "xl")
 LADDERS: tuple[Ladder, ...] = ("full", "mini")
 
-TrackingMode = Literal["auto", "online", "offline", "disabled"]
+TrackingMode = Literal["auto", "online", "local", "offline", "disabled"]
 
 # A name that may become a folder or a W&B identifier on every system.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
@@ -207,7 +207,12 @@ class TrackingConfig(Section):
     """Where metrics go besides the run's own journal."""
 
     mode: TrackingMode = Field(
-        default="auto", description="auto: online if W&B has an API key, else offline (kept on disk for `wandb sync`)."
+        default="auto",
+        description="online: to W&B; local: to a server of our own that needs no account; offline: kept on disk for "
+        "`wandb sync`; auto: online where an API key for W&B's address is at hand, else local.",
+    )
+    store: Path | None = Field(
+        default=None, description="Folder of the local server's store. Absent: local-wandb in the output folder."
     )
     project: Name = Field(default="music-scaling", description="W&B project.")
     entity: Name | None = Field(default=None, description="W&B team or user; absent, the key's own.")
@@ -216,6 +221,10 @@ class TrackingConfig(Section):
     )
     tags: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
         default=(), max_length=20, description="More W&B tags, besides size, ladder and data fingerprint."
+    )
+    log_dataset_text: bool = Field(
+        default=False,
+        description="Whether the dataset's artifact holds the music itself, besides its card, meta and tokenizer.",
     )
 
 
@@ -244,3 +253,8 @@ class RunConfig(Section):
     def run_dir(self) -> Path:
         """Folder of everything this run writes."""
         return self.output_dir / self.run_name
+
+    @property
+    def tracking_store(self) -> Path:
+        """Folder that the local server keeps its runs in."""
+        return self.tracking.store or self.output_dir / "local-wandb"

@@ -5,19 +5,18 @@ reason, and the rest goes on.
 """
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scaling_lab.errors import CheckpointError, UsageError
+from scaling_lab.history.columns import Columns, columns_of
 from scaling_lab.tracking import metrics
-from scaling_lab.tracking.journal import JOURNAL_NAME, Row, read_journal
+from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
 from scaling_lab.tracking.results import RESULTS_NAME, STUDY_RESULTS_NAME, RunState, read_results
 
-Columns = dict[str, np.ndarray]
+# Without these a run can't be told from another, or has no place on a curve.
+REQUIRED = frozenset({"name", "size", "ladder", "seed", "state", "parameters", "identity"})
 
 
 @dataclass(frozen=True)
@@ -25,19 +24,34 @@ class RunRecord:
     """One run as it was recorded.
 
     Attributes:
-        results: training_results.json as it stands.
+        path: its folder; None where it was pulled from a server.
+        results: training_results.json as it stands, or the same rebuilt from what the server holds.
         training: one array a metric over training steps, in step order.
         evaluations: the same over evaluations.
+        repeated_rows: rows that logged a step again; the last of each step is kept.
     """
 
-    path: Path
+    path: Path | None
     results: dict[str, Any]
     training: Columns
     evaluations: Columns
+    repeated_rows: int = 0
 
     @property
     def name(self) -> str:
         return str(self.results["name"])
+
+    @property
+    def folder(self) -> Path:
+        """The folder of a run that was read from one, or trained here."""
+        if self.path is None:
+            raise ValueError(f"{self.name} was pulled from a server, and has no folder here")
+        return self.path
+
+    @property
+    def folder_name(self) -> str:
+        """What its folder is called, where it was trained or here."""
+        return self.path.name if self.path else self.name
 
     @property
     def size(self) -> str:
@@ -75,10 +89,12 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A run that was not used, and why."""
+    """A run that was not used, and why; its size and seed where they are known."""
 
     name: str
     reason: str
+    size: str | None = None
+    seed: int | None = None
 
 
 def read_run(path: Path) -> RunRecord:
@@ -90,17 +106,13 @@ def read_run(path: Path) -> RunRecord:
     results = read_results(path)
     if results is None:
         raise CheckpointError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
-    missing = {"name", "size", "ladder", "seed", "state", "parameters", "identity"} - results.keys()
-    if missing:
+    if missing := REQUIRED - results.keys():
         raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; train the run again")
     journal = path / JOURNAL_NAME
     rows = list(read_journal(journal)) if journal.exists() else []
-    return RunRecord(
-        path=path,
-        results=results,
-        training=_columns(rows, metrics.TRAINING_METRICS, metrics.TRAIN_LOSS),
-        evaluations=_columns(rows, metrics.EVALUATION_METRICS, metrics.VAL_LOSS),
-    )
+    training, again = columns_of([row for row in rows if metrics.TRAIN_LOSS in row], metrics.TRAINING_METRICS)
+    evaluations, _ = columns_of([row for row in rows if metrics.VAL_LOSS in row], metrics.EVALUATION_METRICS)
+    return RunRecord(path, results, training, evaluations, again)
 
 
 def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
@@ -134,15 +146,3 @@ def _run_folders(folder: Path) -> list[Path]:
         raise CheckpointError(
             f"{study}: names no runs ({type(error).__name__}: {error}); run `scaling-lab study` again"
         ) from None
-
-
-def _columns(rows: Sequence[Row], names: Sequence[str], required: str) -> Columns:
-    """Rows that hold `required`, as one float array a metric; of rows with the same step the last counts."""
-    by_step = {row[metrics.TRAIN_STEP]: row for row in rows if required in row}
-    ordered = [by_step[step] for step in sorted(by_step)]
-    return {name: np.array([_number(row.get(name)) for row in ordered], dtype=np.float64) for name in names}
-
-
-def _number(value: Any) -> float:
-    """A metric's value; None (a metric the data can't give) becomes NaN."""
-    return float("nan") if value is None else float(value)

@@ -28,6 +28,9 @@ ADDRESS_FILE, USERS_FILE, LOG_FILE = "server.json", "users", "server.log"
 START_SECONDS = 30.0
 POLL_SECONDS = 0.05
 
+# Servers that this process started. They may outlive their first user, and are kept so that Python takes leave of them.
+_started: list[subprocess.Popen[bytes]] = []
+
 
 @dataclass(frozen=True)
 class LocalServer:
@@ -94,6 +97,7 @@ def _start(store: Path) -> LocalServer:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment()
         )
+    _started[:] = [*(earlier for earlier in _started if earlier.poll() is None), process]
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         # Two commands may start one at once: the slower finds the store locked and ends, and both use the other's.

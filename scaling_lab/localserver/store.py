@@ -194,7 +194,7 @@ def api_key_of(folder: Path) -> str:
     path = folder / "key"
     try:
         # Made whole under another name first: a second process may read it at this very moment.
-        aside = folder / f".key.{os.getpid()}"
+        aside = folder / f".key.{secrets.token_hex(4)}"
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             stream.write(f"local-{secrets.token_hex(20)}\n")
         try:

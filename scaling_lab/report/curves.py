@@ -5,13 +5,28 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from scaling_lab.history.runs import Columns, RunRecord
+from scaling_lab.history.columns import Columns
+from scaling_lab.history.runs import RunRecord
 from scaling_lab.report import axes, formats, theme
 from scaling_lab.report.thinning import Array, thin
 from scaling_lab.tracking import metrics
 
+# Of one size: more lines of a colour than these hide each other, and make a page that no browser moves.
+CURVES_A_SIZE = 20
 LOSS_TITLE = "loss, nats a token"
 TOKENS_TITLE = "training tokens"
+
+
+def drawn_runs(runs: Sequence[RunRecord]) -> list[RunRecord]:
+    """The runs whose curves are drawn: all, but where a size has many only some, evenly spread over its seeds."""
+    by_size: dict[str, list[RunRecord]] = {}
+    for run in runs:
+        by_size.setdefault(run.size, []).append(run)
+    return [
+        members[place]
+        for members in by_size.values()
+        for place in np.unique(np.linspace(0, len(members) - 1, CURVES_A_SIZE).round().astype(int))
+    ]
 
 
 def loss_by_tokens_figure(runs: Sequence[RunRecord]) -> go.Figure:

@@ -14,6 +14,7 @@ from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws import PowerLawFit
 from scaling_lab.report import axes, formats, theme
 from scaling_lab.report.curves import (
+    drawn_runs,
     gradient_norm_figure,
     learning_rate_figure,
     loss_by_flops_figure,
@@ -38,20 +39,20 @@ def study_figures(analysis: StudyAnalysis) -> dict[str, go.Figure]:
     """Every figure of a report by name; those that the study has nothing for are left out."""
     if not analysis.runs:
         return {}
-    runs = analysis.runs
+    drawn = drawn_runs(analysis.runs)
     scaling = {f"scaling-{count}": scaling_figure(analysis, count) for count in COUNTS}
     training = {
-        "loss-by-tokens": loss_by_tokens_figure(runs),
-        "loss-by-flops": loss_by_flops_figure(runs),
-        "gradient-norm": gradient_norm_figure(runs),
-        "throughput": throughput_figure(runs),
-        "learning-rate": learning_rate_figure(runs),
+        "loss-by-tokens": loss_by_tokens_figure(drawn),
+        "loss-by-flops": loss_by_flops_figure(drawn),
+        "gradient-norm": gradient_norm_figure(drawn),
+        "throughput": throughput_figure(drawn),
+        "learning-rate": learning_rate_figure(drawn),
     }
     diagnostics = {}
     if analysis.law.region is not None:
         diagnostics["profile"] = profile_figure(analysis.law)
     if analysis.law.jackknife:
-        diagnostics["jackknife"] = jackknife_figure(analysis.law, size_names(runs, HEADLINE_COUNT))
+        diagnostics["jackknife"] = jackknife_figure(analysis.law, size_names(analysis.runs, HEADLINE_COUNT))
     return scaling | training | diagnostics
 
 

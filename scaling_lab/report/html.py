@@ -62,6 +62,7 @@ def _content(analysis: StudyAnalysis) -> dict[str, Any]:
         "colours": _for_script(json.dumps(theme.DARK)),
         "commands": story.commands(analysis),
         "counts": COUNTS,
+        "curves": story.curves_drawn(analysis),
         "figure_names": set(figures),
         "figures": _for_script(_figures_json(figures)),
         "formats": formats,

@@ -9,6 +9,7 @@ from typing import Any
 
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.report import formats
+from scaling_lab.report.curves import CURVES_A_SIZE, drawn_runs
 from scaling_lab.report.figures import EXTRAPOLATION, may_foretell, size_names
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
@@ -36,6 +37,7 @@ def foundations(analysis: StudyAnalysis) -> list[Fact]:
         return [Fact("Runs", "none is complete")]
     return [
         Fact("Runs", _runs_in_words(runs)),
+        *_repeated_rows(runs),
         Fact("Data", formats.plain(_data_in_words(_data(runs[0].results)))),
         Fact("Machine", formats.plain(_machines_in_words(runs))),
         Fact("Fitted", "the validation loss at the end of each run, over the whole validation split"),
@@ -53,6 +55,13 @@ def _runs_in_words(runs: Iterable[RunRecord]) -> str:
     else:
         names = formats.listed([f"{number} of {size}" for size, number in sizes.items()])
     return f"{formats.counted(len(runs), 'complete run')}: {names}; {of_seeds}"
+
+
+def _repeated_rows(runs: Iterable[RunRecord]) -> list[Fact]:
+    """What was logged more than once, by run; nothing where nothing was."""
+    words = [f"{run.repeated_rows:,} of {formats.plain(run.name)}" for run in runs if run.repeated_rows]
+    text = f"rows that logged a step again: {formats.listed(words)}; the last of each step counts"
+    return [Fact("Repeated", text)] if words else []
 
 
 def _data(results: dict[str, Any]) -> dict[str, Any]:
@@ -94,6 +103,17 @@ def scaling_caption(analysis: StudyAnalysis, count: str) -> str:
     )
 
 
+def curves_drawn(analysis: StudyAnalysis) -> str | None:
+    """How many runs the curves show, where not all; None where all."""
+    drawn = len(drawn_runs(analysis.runs))
+    if drawn == len(analysis.runs):
+        return None
+    return (
+        f"Drawn are {drawn:,} of {len(analysis.runs):,} runs, at most {CURVES_A_SIZE} of a size, evenly spread over "
+        "its seeds. The law and the tables rest on all."
+    )
+
+
 def largest_foretold(analysis: StudyAnalysis) -> str | None:
     """How well the other sizes foretell the largest; None where there are too few."""
     test = analysis.law.leave_largest_out
@@ -123,7 +143,7 @@ def commands(analysis: StudyAnalysis) -> list[str]:
     if len(commits) == 1:
         lines.append(f"git checkout {shlex.quote(formats.plain(commits[0].removesuffix('+changes')))}")
     for run in analysis.runs:
-        folder = Path(str(run.results.get("config", {}).get("output_dir") or "outputs")) / run.path.name
+        folder = Path(str(run.results.get("config", {}).get("output_dir") or "outputs")) / run.folder_name
         config = shlex.quote(formats.plain(str(folder / "config.yaml")))
         lines.append(f"scaling-lab train --config {config} --output-dir {again}")
     return [*lines, f"scaling-lab report --results-dir {again}"]

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from scaling_lab.history.runs import LeftOut
 from scaling_lab.laws import Interval, PowerLawFit
 from scaling_lab.report import formats
 from scaling_lab.report.figures import size_names
@@ -170,8 +171,14 @@ def jackknife_table(analysis: StudyAnalysis) -> Table:
 
 def left_out_table(analysis: StudyAnalysis) -> Table:
     """Every run that was found and not fitted, with the reason."""
-    columns = (Column("name", "run", numeric=False), Column("reason", "reason", numeric=False))
-    return Table(columns, tuple(_plain_row(run.name, run.reason) for run in analysis.left_out))
+    words = (("name", "run"), ("size", "size"), ("seed", "seed"), ("reason", "reason"))
+    columns = tuple(Column(key, title, numeric=False) for key, title in words)
+    return Table(columns, tuple(_left_out_row(run) for run in analysis.left_out))
+
+
+def _left_out_row(run: LeftOut) -> tuple[Cell, ...]:
+    seed = Cell(formats.ABSENT if run.seed is None else str(run.seed), run.seed)
+    return _text(run.name), _text(run.size), seed, _text(run.reason)
 
 
 def recipe_table(recipe: dict[str, Any]) -> Table:
@@ -186,5 +193,5 @@ def _setting_row(key: str, value: str | int | float) -> tuple[Cell, Cell]:
     return Cell(formats.plain(key), key), Cell(formats.plain(str(value)), value)
 
 
-def _plain_row(*texts: str) -> tuple[Cell, ...]:
-    return tuple(Cell(formats.plain(text), text) for text in texts)
+def _text(text: str | None) -> Cell:
+    return Cell(formats.ABSENT if text is None else formats.plain(text), text)

@@ -1,19 +1,18 @@
-"""From runs to a law: which runs may share one curve, which one counts for each (size, seed), and what they say.
+"""From runs to a law: the runs that count (`selection` says which, and why the others don't), and what they say.
 
 Reached by `scaling-lab report` and at the end of `scaling-lab study`; both write what this finds to
 scaling_study_results.json and draw the same object.
 """
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
-from scaling_lab.config.schema import SIZES
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import PowerLawFit, fit_power_law
+from scaling_lab.studies.selection import select_runs
 
 # The three counts of N, the one whose law is told first in front.
 COUNTS = {
@@ -71,24 +70,9 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
 
     Where runs of several studies lie together, the study with most complete runs is taken, the newest of equals.
     """
-    left = list(left_out)
-    complete = []
-    for record in records:
-        reason = _unusable(record)
-        if reason is None:
-            complete.append(record)
-        else:
-            left.append(LeftOut(record.name, reason))
-    chosen = _largest_study(complete)
-    left += [
-        LeftOut(record.name, "belongs to another study: ladder, recipe, data or precision differ")
-        for record in complete
-        if record not in chosen
-    ]
-    runs, replaced = _one_for_each_point(chosen)
-    left += [LeftOut(record.name, "a newer run has the same size and seed") for record in replaced]
+    runs, left = select_runs(records)
     laws = {count: _fit(runs, count) for count in COUNTS}
-    return StudyAnalysis(tuple(runs), tuple(left), laws)
+    return StudyAnalysis(tuple(runs), (*left_out, *left), laws)
 
 
 def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
@@ -104,7 +88,7 @@ def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
         "recipe": first.get("config", {}).get("recipe"),
         "seeds": sorted({run.seed for run in analysis.runs}),
         "runs": [run_summary(run) for run in analysis.runs],
-        "left_out": [{"name": run.name, "reason": run.reason} for run in analysis.left_out],
+        "left_out": [asdict(run) for run in analysis.left_out],
         "laws": {count: law.to_dict() for count, law in analysis.laws.items()},
     }
 
@@ -128,6 +112,7 @@ SUMMARY_KEYS = (
     "mfu",
     "training_seconds",
     "peak_memory_bytes",
+    "wandb_id",
     "wandb_url",
 )
 
@@ -136,41 +121,6 @@ def run_summary(run: RunRecord) -> dict[str, Any]:
     """A run's architecture and statistics, as tables and results show them."""
     model = run.results.get("config", {}).get("model", {})
     return {key: run.results.get(key) for key in SUMMARY_KEYS} | {"model": model}
-
-
-def _unusable(record: RunRecord) -> str | None:
-    """Why a run is no point of a curve, or None."""
-    if record.size not in SIZES:
-        return f"its size {record.size!r} is none of the ladder's"
-    if record.state != "complete":
-        return f"{record.state}, not complete"
-    loss = record.results.get("final_val_loss")
-    if not isinstance(loss, int | float) or not np.isfinite(loss):
-        return "has no finite validation loss"
-    return None
-
-
-def _largest_study(records: Sequence[RunRecord]) -> list[RunRecord]:
-    if not records:
-        return []
-    count = Counter(record.study_key for record in records)
-    newest: dict[Any, str] = {}
-    for record in records:
-        newest[record.study_key] = max(newest.get(record.study_key, ""), str(record.results.get("updated_at", "")))
-    best = max(count, key=lambda key: (count[key], newest[key]))
-    return [record for record in records if record.study_key == best]
-
-
-def _one_for_each_point(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[RunRecord]]:
-    """The newest run of each (size, seed), in order of the ladder, and those it replaces."""
-    newest: dict[tuple[int, int], RunRecord] = {}
-    replaced = []
-    for record in sorted(records, key=lambda record: str(record.results.get("updated_at", ""))):
-        point = (SIZES.index(record.size), record.seed)  # type: ignore[arg-type] - _unusable has checked it
-        if point in newest:
-            replaced.append(newest[point])
-        newest[point] = record
-    return [newest[point] for point in sorted(newest)], replaced
 
 
 def _fit(runs: Sequence[RunRecord], count: str) -> PowerLawFit:

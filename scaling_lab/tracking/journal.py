@@ -4,6 +4,9 @@ The first line is a header with the schema version; every other line is a row of
 `scaling_lab.tracking.metrics`. A row is written with one unbuffered write, so a killed process loses none; `sync` makes
 them safe from a power cut, and is called with every checkpoint. NaN and infinity are the bare tokens that Python's json
 reads and writes.
+
+A run that was killed does the steps since its checkpoint again, to the same numbers. Their rows stand as they were
+first written: W&B may hold them already, and takes no second one.
 """
 
 import json
@@ -13,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.errors import CheckpointError
-from scaling_lab.tracking.metrics import TRAIN_STEP
+from scaling_lab.tracking.metrics import TRAIN_STEP, VAL_LOSS
 from scaling_lab.tracking.results import write_whole
 
 JOURNAL_NAME = "metrics.jsonl"
@@ -26,14 +29,14 @@ class Journal:
     """A run's journal, open for appending."""
 
     def __init__(self, path: Path, last_step: int = 0) -> None:
-        """Open `path`, keeping only rows up to `last_step`: what came after the checkpoint will be done again.
+        """Open `path` to go on after `last_step`, that of the checkpoint.
 
         Raises:
             CheckpointError: if rows up to `last_step` should be there and are not.
         """
         self.path = path
-        kept = [row for row in read_journal(path) if row[TRAIN_STEP] <= last_step] if path.exists() else []
-        if last_step and (not kept or max(row[TRAIN_STEP] for row in kept) != last_step):
+        kept = list(read_journal(path)) if path.exists() else []
+        if last_step and max((row[TRAIN_STEP] for row in kept), default=0) < last_step:
             raise CheckpointError(
                 f"{path}: the checkpoint is at step {last_step}, and the journal's rows end before; "
                 "give the run another --name, or remove its folder to begin again"
@@ -41,13 +44,21 @@ class Journal:
         header = {"schema_version": SCHEMA_VERSION}
         write_whole(path, "".join(json.dumps(row) + "\n" for row in [header, *kept]))
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        self._ahead = {_place(row) for row in kept if row[TRAIN_STEP] >= last_step}
 
-    def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row; it is in the operating system's hands when this returns."""
+    def holds_evaluation(self, step: int) -> bool:
+        """Whether a step that is at or after the checkpoint has its evaluation's row."""
+        return (step, True) in self._ahead
+
+    def append(self, row: Mapping[str, Any]) -> bool:
+        """Write one row, unless it is there; in the operating system's hands when this returns. True if written."""
+        if _place(row) in self._ahead:
+            return False
         line = json.dumps(dict(row)).encode() + b"\n"
         written = os.write(self._descriptor, line)
         if written != len(line):
             raise OSError(f"{self.path}: the disk took {written} of {len(line)} bytes; free some space and run again")
+        return True
 
     def sync(self) -> None:
         """Make every row so far safe from a power cut."""
@@ -57,6 +68,11 @@ class Journal:
         """Sync and close; nothing may be appended after."""
         self.sync()
         os.close(self._descriptor)
+
+
+def _place(row: Mapping[str, Any]) -> tuple[int, bool]:
+    """A row's step, and whether it is an evaluation's; no two rows share both."""
+    return row[TRAIN_STEP], VAL_LOSS in row
 
 
 def read_journal(path: Path) -> Iterator[Row]:

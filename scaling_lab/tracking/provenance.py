@@ -8,6 +8,8 @@ from pathlib import Path
 from scaling_lab.version import __version__
 
 PACKAGES = ("torch", "numpy", "scipy", "wandb", "pydantic")
+# In the order in which they are told.
+VERSIONED = ("scaling-lab", "python", *PACKAGES)
 
 
 def versions() -> dict[str, str]:

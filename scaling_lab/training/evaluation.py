@@ -1,6 +1,7 @@
 """Validation: the whole split, each token scored once, the same windows for every size, cross-entropy in fp32."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,12 +29,21 @@ class Evaluation:
 
 @torch.no_grad()
 def evaluate(
-    model: Transformer, split: PackedSplit, machine: Machine, sequence_length: int, batch_tokens: int
+    model: Transformer,
+    split: PackedSplit,
+    machine: Machine,
+    sequence_length: int,
+    batch_tokens: int,
+    between_batches: Callable[[], None] = lambda: None,
 ) -> Evaluation:
-    """Score the whole split; `batch_tokens` bounds memory and changes nothing else beyond rounding."""
+    """Score the whole split; `batch_tokens` bounds memory and changes nothing else beyond rounding.
+
+    `between_batches` may raise, to leave it at that.
+    """
     model.eval()
     total_nats, n_targets = 0.0, 0
     for batch in evaluation_batches(split, batch_tokens, sequence_length):
+        between_batches()
         batch = batch.to(machine.device)
         with machine.autocast():
             total_nats += model.loss(batch.tokens_M, batch.targets_M, batch.lengths).item()

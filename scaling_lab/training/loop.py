@@ -14,20 +14,21 @@ from scaling_lab.config.identity import run_identity
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.batches import Batch, TrainingStream
 from scaling_lab.data.dataset import Dataset, open_configured
-from scaling_lab.errors import DivergedError
+from scaling_lab.errors import DivergedError, Stopped
 from scaling_lab.history.runs import RunRecord, read_run
 from scaling_lab.model import cost
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.tracking import metrics
-from scaling_lab.tracking.journal import JOURNAL_NAME, Journal, Row
+from scaling_lab.tracking.journal import JOURNAL_NAME, Journal, Row, read_journal
+from scaling_lab.tracking.mirror import Mirror
 from scaling_lab.tracking.recorder import Recorder
 from scaling_lab.tracking.results import BEST_MODEL_NAME
-from scaling_lab.tracking.wandb_run import WandbRun
+from scaling_lab.tracking.wandb_run import WandbRun, handed_by_agent
 from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors
 from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.evaluation import Evaluation, evaluate
 from scaling_lab.training.optimizer import build_optimizer, learning_rate_at, set_learning_rate
-from scaling_lab.training.outcome import Outcome, wandb_identity
+from scaling_lab.training.outcome import Outcome
 from scaling_lab.training.plan import RunPlan, plan_run
 from scaling_lab.training.run_folder import RunFolder
 from scaling_lab.training.stop import StopSignal
@@ -58,6 +59,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     stream: TrainingStream
     progress: Progress
+    saved_step: int | None = None
 
 
 def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None = None) -> RunRecord:
@@ -81,17 +83,41 @@ def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None
         folder.require_same(identity)
         outcome = Outcome(config, dataset, plan, machine, folder, identity)
         if outcome.complete:
+            if handed_by_agent():
+                outcome.mirror_again()
             return read_run(folder.path)
         run = _restore(config, dataset, plan, machine, folder)
+        if folder.results() is None and not run.progress.step:
+            # Of a run that is gone: nothing says that its rows would be those of this one.
+            (folder.path / JOURNAL_NAME).unlink(missing_ok=True)
         journal = Journal(folder.path / JOURNAL_NAME, run.progress.step)
-        wandb_run = WandbRun(config.tracking, wandb_identity(outcome))
-        recorder = Recorder(journal, wandb_run, lambda row: watch(plan, row) if watch else None)
+        mirror = Mirror(WandbRun(config, outcome.wandb_identity()), read_journal(journal.path))
+        recorder = Recorder(journal, mirror, lambda row: watch(plan, row) if watch else None)
         with outcome.recorded(recorder):
             _train_steps(run, recorder, stop)
     return read_run(folder.path)
 
 
 def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
+    """Train to the end, or to where the run is asked to stop; either way a checkpoint is left.
+
+    Raises:
+        Stopped: in the middle of a step or an evaluation too. What that had gathered is let go; the weights are those
+            of the last step, and a step's evaluation is done when the run goes on.
+    """
+    step = run.progress.step
+    try:
+        if step in run.plan.evaluation_steps and not recorder.journal.holds_evaluation(step):
+            _evaluate(run, recorder, stop)
+        recorder.step_done(step)
+        _loop(run, recorder, stop)
+    except Stopped:
+        if run.saved_step != run.progress.step:
+            _save(run, recorder)
+        raise
+
+
+def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     """The loop: batch, loss, backward, clip, finite?, step, log, maybe evaluate, maybe save."""
     recipe, progress = run.config.recipe, run.progress
     last_save = time.monotonic()
@@ -100,7 +126,7 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         batch = run.stream.batch(step)
         learning_rate = learning_rate_at(step, run.plan.n_steps, recipe)
         set_learning_rate(run.optimizer, learning_rate)
-        loss = _accumulate_gradient(run, batch)
+        loss = _accumulate_gradient(run, batch, stop)
         grad_norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.grad_clip)
         _require_finite(run, step + 1, loss, grad_norm)
         run.optimizer.step()
@@ -109,17 +135,15 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         seconds = time.perf_counter() - begin
         recorder.log(_training_row(run, batch, seconds, loss.item(), grad_norm.item(), learning_rate))
         if progress.step in run.plan.evaluation_steps:
-            _evaluate(run, recorder)
+            _evaluate(run, recorder, stop)
+        recorder.step_done(progress.step)
         last_step = progress.step == run.plan.n_steps
-        if stop.received or last_step or time.monotonic() - last_save >= run.config.machine.checkpoint_every_seconds:
-            recorder.journal.sync()
-            _save(run)
+        if last_step or time.monotonic() - last_save >= run.config.machine.checkpoint_every_seconds:
+            _save(run, recorder)
             last_save = time.monotonic()
-        if not last_step:
-            stop.raise_if_received(str(run.folder.path))
 
 
-def _accumulate_gradient(run: Run, batch: Batch) -> torch.Tensor:
+def _accumulate_gradient(run: Run, batch: Batch, stop: StopSignal) -> torch.Tensor:
     """Mean loss of the batch (nats a token, a scalar on the device), its gradient left in the parameters.
 
     Each micro-batch adds its sum over the batch's own number of targets, so how it was cut changes nothing.
@@ -127,6 +151,7 @@ def _accumulate_gradient(run: Run, batch: Batch) -> torch.Tensor:
     n_targets = batch.n_targets
     total = torch.zeros((), device=run.machine.device)
     for micro in batch.micro_batches(run.plan.micro_batch_tokens):
+        stop.raise_if_received(str(run.folder.path))
         micro = micro.to(run.machine.device)
         with run.machine.autocast():
             loss = run.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
@@ -165,11 +190,17 @@ def _training_row(
     }
 
 
-def _evaluate(run: Run, recorder: Recorder) -> None:
+def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     """Score the whole validation split, record it, and keep the weights if they are the best so far."""
-    sequence_length = run.config.data.sequence_length
-    result = evaluate(run.model, run.dataset.val, run.machine, sequence_length, run.plan.micro_batch_tokens)
     progress = run.progress
+    result = evaluate(
+        run.model,
+        run.dataset.val,
+        run.machine,
+        run.config.data.sequence_length,
+        run.plan.micro_batch_tokens,
+        between_batches=lambda: stop.raise_if_received(str(run.folder.path)),
+    )
     if result.loss < progress.best_val_loss:
         progress.best_val_loss, progress.best_step = result.loss, progress.step
         _save_best(run, result)
@@ -197,13 +228,15 @@ def _save_best(run: Run, result: Evaluation) -> None:
     save_tensors(run.folder.path / BEST_MODEL_NAME, content)
 
 
-def _save(run: Run) -> None:
+def _save(run: Run, recorder: Recorder) -> None:
+    recorder.journal.sync()
     state = {
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "progress": asdict(run.progress),
     }
     save_checkpoint(run.folder.checkpoints, run.progress.step, state)
+    run.saved_step = run.progress.step
 
 
 def _restore(config: RunConfig, dataset: Dataset, plan: RunPlan, machine: Machine, folder: RunFolder) -> Run:

@@ -15,13 +15,15 @@ import torch
 from scaling_lab.config import dump_yaml
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.errors import DivergedError, Stopped
+from scaling_lab.errors import DivergedError, Interrupted, ScalingLabError, Stopped
+from scaling_lab.history.figures import figures_of
 from scaling_lab.history.runs import read_run
-from scaling_lab.tracking import metrics
+from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
+from scaling_lab.tracking.mirror import Ending, Mirror
 from scaling_lab.tracking.provenance import git_commit, versions
 from scaling_lab.tracking.recorder import Recorder
 from scaling_lab.tracking.results import BEST_MODEL_NAME, CONFIG_NAME, METRICS_NAME, RunState, write_json, write_whole
-from scaling_lab.tracking.wandb_run import RunIdentity
+from scaling_lab.tracking.wandb_run import RunIdentity, WandbRun, resolve_mode
 from scaling_lab.training.device import Machine
 from scaling_lab.training.plan import RunPlan
 from scaling_lab.training.run_folder import RunFolder
@@ -60,23 +62,34 @@ class Outcome:
     def recorded(self, recorder: Recorder) -> Iterator[None]:
         """Write the state before and after the body, whatever ends it."""
         write_whole(self.folder.path / CONFIG_NAME, dump_yaml(self.config))
-        self._write("running", recorder)
-        state: RunState = "failed"
+        self._write("running", recorder.mirror)
+        state, exit_code = _ending_of(None)
         try:
             yield
-            state = "complete"
-        except DivergedError:
-            state = "diverged"
-            raise
-        except (Stopped, KeyboardInterrupt):
-            state = "stopped"
+        except BaseException as error:
+            state, exit_code = _ending_of(error)
             raise
         finally:
-            recorder.journal.sync()
-            self._write(state, recorder)
-            if state == "complete":
-                self._keep_model(recorder)
-            recorder.finish(state == "complete")
+            recorder.journal.close()
+            self._write(state, recorder.mirror)
+            self._end(state, exit_code, recorder.mirror)
+
+    def mirror_again(self) -> None:
+        """Tell the trial that an agent handed out of a run that was complete before: all its rows, and its end."""
+        if resolve_mode(self.config.tracking.mode) in ("online", "local"):
+            run = WandbRun(self.config, self.wandb_identity())
+            self._end("complete", 0, Mirror(run, read_journal(self.folder.path / JOURNAL_NAME)))
+
+    def wandb_identity(self) -> RunIdentity:
+        """What W&B is told of the run: tags, group, and what was derived from the config."""
+        config, fingerprint = self.config, self.dataset.fingerprint
+        return RunIdentity(
+            run_id=self.wandb_id,
+            group=config.tracking.group or f"{config.ladder}-{fingerprint}",
+            tags=(config.size, config.ladder, fingerprint, *config.tracking.tags),
+            facts={**self.facts(), "identity": dict(self.identity), "schema_version": SCHEMA_VERSION},
+            dataset=self.dataset,
+        )
 
     def facts(self) -> dict[str, Any]:
         """What is derived from config and data, and doesn't change while the run trains."""
@@ -100,7 +113,7 @@ class Outcome:
             "git_commit": git_commit(),
         }
 
-    def _write(self, state: RunState, recorder: Recorder) -> None:
+    def _write(self, state: RunState, mirror: Mirror) -> None:
         now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         results = {
             "schema_version": SCHEMA_VERSION,
@@ -111,9 +124,7 @@ class Outcome:
             "seed": self.config.seed,
             "started_at": self.before.setdefault("started_at", now),
             "updated_at": now,
-            "wandb_id": self.wandb_id,
-            "wandb_mode": recorder.wandb_run.mode,
-            "wandb_url": recorder.wandb_run.url,
+            **mirror.run.facts(),
             **self.facts(),
             "config": self.config.model_dump(mode="json"),
             "identity": dict(self.identity),
@@ -129,43 +140,37 @@ class Outcome:
             self.folder.path / METRICS_NAME,
             {"training": _lists(record.training), "evaluations": _lists(record.evaluations)},
         )
-        figures: dict[str, Any] = {"steps_done": len(record.training[metrics.TRAIN_STEP])}
+        figures = figures_of(record.training, record.evaluations)
         if figures["steps_done"]:
-            figures |= {
-                "final_train_loss": _last(record.training[metrics.TRAIN_LOSS]),
-                "tokens_per_second": float(np.median(record.training[metrics.TOKENS_PER_SECOND])),
-                "mfu": float(np.median(record.training[metrics.MFU])),
-                "training_seconds": float(record.training[metrics.STEP_SECONDS].sum()),
-                "peak_memory_bytes": _peak_memory_bytes(self.machine),
-            }
-        val_loss = record.evaluations[metrics.VAL_LOSS]
-        if len(val_loss):
-            best = int(np.argmin(val_loss))
-            figures |= {
-                "final_val_loss": _last(val_loss),
-                "best_val_loss": float(val_loss[best]),
-                "best_step": int(record.evaluations[metrics.TRAIN_STEP][best]),
-                "bits_per_character": _last(record.evaluations[metrics.BITS_PER_CHARACTER]),
-            }
+            figures["peak_memory_bytes"] = _peak_memory_bytes(self.machine)
         return figures
 
-    def _keep_model(self, recorder: Recorder) -> None:
+    def _end(self, state: RunState, exit_code: int, mirror: Mirror) -> None:
+        """End the W&B run, then note where it is: W&B may have told only now."""
         results = self.folder.results() or {}
-        facts = {key: results.get(key) for key in ("size", "best_val_loss", "best_step", "parameters")}
-        recorder.keep_model(self.folder.path / BEST_MODEL_NAME, facts)
+        result = {key: results.get(key) for key in ("state", "started_at", "updated_at", "peak_memory_bytes")}
+        model = None
+        if state == "complete":
+            facts = {key: results.get(key) for key in ("size", "best_val_loss", "best_step", "parameters")}
+            model = self.folder.path / BEST_MODEL_NAME, facts
+        mirror.end(Ending(state, exit_code, result, model))
+        self.folder.write_results(results | mirror.run.facts())
 
 
-def wandb_identity(outcome: Outcome) -> RunIdentity:
-    """What W&B is told of the run: names, tags, and the config with what was derived from it."""
-    config, fingerprint = outcome.config, outcome.dataset.fingerprint
-    return RunIdentity(
-        run_id=outcome.wandb_id,
-        name=config.run_name,
-        group=config.tracking.group or f"{config.ladder}-{fingerprint}",
-        tags=(config.size, config.ladder, fingerprint, *config.tracking.tags),
-        config={**config.model_dump(mode="json"), **outcome.facts()},
-        folder=outcome.folder.path,
-    )
+def _ending_of(error: BaseException | None) -> tuple[RunState, int]:
+    """The state that a run ends in, and the exit code that its command ends with (see `scaling_lab.errors`)."""
+    match error:
+        case None:
+            return "complete", 0
+        case DivergedError():
+            return "diverged", error.exit_code
+        case Stopped():
+            return "stopped", error.exit_code
+        case KeyboardInterrupt():
+            return "stopped", Interrupted.exit_code
+        case ScalingLabError():
+            return "failed", error.exit_code
+    return "failed", 1
 
 
 def _lists(columns: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
@@ -173,10 +178,6 @@ def _lists(columns: Mapping[str, np.ndarray]) -> dict[str, list[float | None]]:
     return {
         name: [value if np.isfinite(value) else None for value in column.tolist()] for name, column in columns.items()
     }
-
-
-def _last(column: np.ndarray) -> float | None:
-    return float(column[-1]) if np.isfinite(column[-1]) else None
 
 
 def _peak_memory_bytes(machine: Machine) -> int:

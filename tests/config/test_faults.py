@@ -145,8 +145,14 @@ WRONG = {
     "width typed, heads from the preset": _typed(
         "-o model.d_model=129", "-o model.d_model", "model.n_heads", "2 does not divide d_model 129; give head_dim"
     ),
+    "truth value": _typed(
+        "-o tracking.log_dataset_text=1",
+        "-o tracking.log_dataset_text",
+        "tracking.log_dataset_text",
+        "1 is neither true nor false; give true or false",
+    ),
     # The environment
-    "wandb mode": _variable("WANDB_MODE", "shared", "tracking.mode", "give one of auto, online, offline, disabled"),
+    "wandb mode": _variable("WANDB_MODE", "shared", "tracking.mode", "one of auto, online, local, offline, disabled"),
     "wandb project": _variable("WANDB_PROJECT", "my project", "tracking.project", "give 1 to 100 letters"),
     "our variable": _variable("SCALING_LAB_RECIPE__EPOCHS", "x", "recipe.epochs", "'x' is not a number; give a number"),
     "misspelt variable": _variable("SCALING_LAB_SEDE", "1", "sede", "did you mean seed?"),

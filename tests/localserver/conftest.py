@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from servers import RunningServer
@@ -12,7 +13,7 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     """`make_server(crashed_after_seconds=3)`: a server over a new store, up and with no gaps until the test is over."""
     servers: list[RunningServer] = []
 
-    def make(**options: float) -> RunningServer:
+    def make(**options: Any) -> RunningServer:
         home = tmp_path / f"home{len(servers)}"
         home.mkdir()
         servers.append(RunningServer(tmp_path / f"store{len(servers)}", home, **options).start())

@@ -102,7 +102,7 @@ def test_rows_that_are_not_finite_are_left_out_of_a_curve(tmp_path: Path) -> Non
         {"train/step": step, "train/tokens": 10 * step, "train/loss": 3.0, "train/grad_norm": 1.0} for step in (1, 2, 3)
     ]
     rows[1]["train/grad_norm"] = float("nan")
-    study.write_run("tiny", journal=rows)
+    study.write_run("tiny", journal=rows, steps=3)
     figure: Any = gradient_norm_figure(study.analysis().runs)
     assert list(figure.data[0].x) == [10, 30]
 

@@ -89,8 +89,9 @@ def test_laws_hold_the_numbers_of_the_results_to_the_digit(refused: StudyAnalysi
 def test_runs_left_out_are_listed_with_the_reason(tmp_path: Path) -> None:
     study = Study(tmp_path / "runs").write(sizes=("tiny", "small"))
     study.write_run("medium", state="diverged")
-    rows = Page(render_report(study.analysis())).tables["left-out"]
-    assert rows == [{"name": ("mini-medium-seed0",) * 2, "reason": ("diverged, not complete",) * 2}]
+    (row,) = Page(render_report(study.analysis())).tables["left-out"]
+    assert [row[key][0] for key in ("name", "size", "seed")] == ["mini-medium-seed0", "medium", "0"]
+    assert row["reason"][0].startswith("diverged, not complete")
 
 
 def test_hostile_names_are_inert_text(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_no_run_and_one_run_make_a_report(no_run: StudyAnalysis, tmp_path: Path)
     page = Page(render_report(no_run))
     assert no_run.sentence in page.text
     assert page.figures == {}
-    assert page.tables["left-out"][0]["reason"][0] == "diverged, not complete"
+    assert page.tables["left-out"][0]["reason"][0].startswith("diverged, not complete")
     one_run = Study(tmp_path / "one").write(sizes=("xl",)).analysis()
     page = Page(render_report(one_run))
     assert one_run.sentence in page.text

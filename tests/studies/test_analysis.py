@@ -14,8 +14,8 @@ from scaling_lab.tracking.results import write_json
 N = {"tiny": 15_000, "small": 60_000, "medium": 150_000, "large": 450_000, "xl": 1_200_000}
 
 
-def record(size: str, seed: int = 0, **results: Any) -> RunRecord:
-    """A complete run on the curve 30·N^-0.4 + 1, but for what is given."""
+def record(size: str, seed: int = 0, *, logged: list[int] | None = None, **results: Any) -> RunRecord:
+    """A complete run on the curve 30·N^-0.4 + 1, but for what is given; `logged` are the steps that it has rows of."""
     content = {
         "name": f"{size}-{seed}",
         "size": size,
@@ -28,8 +28,8 @@ def record(size: str, seed: int = 0, **results: Any) -> RunRecord:
         "updated_at": "2026-01-01",
         **results,
     }
-    empty: dict[str, np.ndarray] = {}
-    return RunRecord(Path(content["name"]), content, empty, empty)
+    columns = {} if logged is None else {"train/step": np.array(logged, dtype=np.float64)}
+    return RunRecord(Path(content["name"]), content, columns, {})
 
 
 LADDER = [record(size) for size in N]
@@ -54,10 +54,14 @@ def test_the_order_of_the_runs_does_not_matter() -> None:
     ("changes", "reason"),
     [
         ({"state": "diverged"}, "diverged, not complete"),
-        ({"state": "running"}, "running, not complete"),
+        ({"state": "running", "logged": [1, 2], "steps": 9}, "running, not complete: it is at step 2 of 9"),
+        ({"state": "crashed", "logged": [1, 2], "steps": 9}, "it was not heard of again after step 2 of 9"),
+        ({"logged": [1, 2, 3], "steps": 9, "tokens": 900}, "short of its tokens: 3 of 9 steps, 300 of 900 tokens"),
+        ({"logged": [1, 2, 5, 6, 8, 9], "steps": 9}, "gaps in its history: it lacks steps 3 to 4 and 7 (3 in all)"),
         ({"final_val_loss": None}, "no finite validation loss"),
         ({"final_val_loss": float("nan")}, "no finite validation loss"),
-        ({"identity": {"recipe.learning_rate": 1e-3}}, "belongs to another study"),
+        ({"identity": {"recipe.learning_rate": 1e-3}}, "another study: recipe.learning_rate is 0.001, not 0.003"),
+        ({"identity": {"recipe.learning_rate": 3e-3, "data.fingerprint": "b"}}, "data.fingerprint is b, not absent"),
         ({"updated_at": "2025-01-01"}, "a newer run has the same size and seed"),
     ],
 )
@@ -65,6 +69,21 @@ def test_what_is_no_point_of_the_curve_is_left_out_with_its_reason(changes: dict
     analysis = analyse([*LADDER, record("xl", name="odd", **changes)])
     assert reason in reasons(analysis)["odd"]
     assert len(analysis.runs) == 5
+
+
+def test_a_run_last_evaluated_before_its_end_is_left_out() -> None:
+    early = record("xl", logged=[1, 2, 3], steps=3, name="odd")
+    early = dataclasses.replace(early, evaluations={"train/step": np.array([2.0])})
+    assert reasons(analyse([*LADDER, early]))["odd"] == "was last evaluated at step 2 of 3"
+
+
+def test_of_two_runs_of_one_point_the_newest_counts_and_the_other_is_named_with_its_place() -> None:
+    older = record("xl", updated_at="2025-01-01", wandb_id="aaaa")
+    newer = record("xl", updated_at="2026-02-02", wandb_id="bbbb")
+    analysis = analyse([newer, *LADDER[:-1], older])
+    assert analysis.runs[-1] is newer
+    (left,) = analysis.left_out
+    assert (left.size, left.seed, left.reason) == ("xl", 0, "a newer run has the same size and seed: bbbb")
 
 
 def test_a_size_that_no_ladder_has_is_left_out() -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from scaling_lab.errors import CheckpointError
 from scaling_lab.tracking.journal import Journal, read_journal
-from scaling_lab.tracking.metrics import TRAIN_LOSS, TRAIN_STEP
+from scaling_lab.tracking.metrics import TRAIN_LOSS, TRAIN_STEP, VAL_LOSS
 
 
 def write_steps(path: Path, *steps: int) -> None:
@@ -40,11 +40,29 @@ def test_a_row_is_readable_before_the_journal_is_closed(tmp_path: Path) -> None:
     journal.close()
 
 
-def test_resuming_drops_the_rows_after_the_checkpoint(tmp_path: Path) -> None:
+def test_the_row_of_a_step_that_is_done_again_stands_as_it_was(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
-    write_steps(path, 1, 2, 3, 4)
-    Journal(path, last_step=2).close()
-    assert steps_of(path) == [1, 2]
+    write_steps(path, 1, 2, 3)
+    before = path.read_bytes()
+    journal = Journal(path, last_step=1)
+    assert [journal.append({TRAIN_STEP: step, TRAIN_LOSS: 9.0}) for step in (2, 3)] == [False, False]
+    assert path.read_bytes() == before
+    assert journal.append({TRAIN_STEP: 3, VAL_LOSS: 9.0})
+    assert journal.append({TRAIN_STEP: 4, TRAIN_LOSS: 9.0})
+    journal.close()
+    assert steps_of(path) == [1, 2, 3, 3, 4]
+
+
+def test_a_journal_knows_whether_the_checkpoints_step_was_evaluated(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    write_steps(path, 1, 2)
+    journal = Journal(path, last_step=2)
+    assert not journal.holds_evaluation(2)
+    journal.append({TRAIN_STEP: 2, VAL_LOSS: 1.0})
+    journal.close()
+    again = Journal(path, last_step=2)
+    assert again.holds_evaluation(2)
+    again.close()
 
 
 def test_a_line_cut_short_is_left_out_and_gone_after_resuming(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def failing_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], 
 
 def test_offline_keeps_every_row_and_the_model_for_wandb_sync(config: Callable[[str], RunConfig]) -> None:
     record = train(config("offline"))
-    (folder,) = (record.path / "wandb").glob("offline-run-*")
+    (folder,) = (record.folder / "wandb").glob("offline-run-*")
     assert folder.name.endswith(record.results["wandb_id"])
     (content,) = (path.read_bytes() for path in folder.glob("*.wandb"))
     for words in (
@@ -146,18 +146,19 @@ def test_the_key_is_in_no_file_of_a_run(config: Callable[[str], RunConfig], monk
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     record = train(config("offline"))
     time.sleep(0.2)
-    files = [path for path in record.path.rglob("*") if path.is_file()]
+    files = [path for path in record.folder.rglob("*") if path.is_file()]
     assert len(files) > 5
     assert [path for path in files if KEY.encode() in path.read_bytes()] == []
 
 
-def test_auto_is_online_with_a_key_and_offline_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_is_online_with_a_key_and_local_without(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NETRC", str(folder / "netrc"))
-    assert resolve_mode("auto") == "offline"
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
+    assert resolve_mode("auto") == "local"
     (folder / "netrc").write_text(f"machine api.wandb.ai login user password {KEY}\n")
     assert resolve_mode("auto") == "online"
     monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9999")
-    assert resolve_mode("auto") == "offline"
+    assert resolve_mode("auto") == "local"
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     assert resolve_mode("auto") == "online"
     assert resolve_mode("disabled") == "disabled"
@@ -165,6 +166,6 @@ def test_auto_is_online_with_a_key_and_offline_without(folder: Path, monkeypatch
 
 def test_results_name_the_wandb_run(config: Callable[[str], RunConfig]) -> None:
     record = train(config("disabled"))
-    results = json.loads((record.path / "training_results.json").read_text())
+    results = json.loads((record.folder / "training_results.json").read_text())
     assert results["wandb_mode"] == "disabled"
-    assert not (record.path / "wandb").exists()
+    assert not (record.folder / "wandb").exists()

@@ -142,6 +142,9 @@ def break_weights(config: RunConfig) -> None:
     results = read_results(config.run_dir)
     assert results is not None
     (config.run_dir / "training_results.json").write_text(json.dumps(results | {"state": "stopped"}))
+    lines = (config.run_dir / "metrics.jsonl").read_text().splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith(('{"train/step": 19', '{"train/step": 20'))]
+    (config.run_dir / "metrics.jsonl").write_text("".join(kept))
 
 
 def test_a_manifest_names_the_hash_of_what_it_stands_beside(tmp_path: Path) -> None:

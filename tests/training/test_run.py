@@ -22,7 +22,7 @@ MakeConfig = Callable[..., RunConfig]
 
 
 def untimed_rows(record: RunRecord) -> list[dict[str, Any]]:
-    rows = read_journal(record.path / "metrics.jsonl")
+    rows = read_journal(record.folder / "metrics.jsonl")
     return [{name: value for name, value in row.items() if name not in metrics.TIMED_METRICS} for row in rows]
 
 
@@ -30,14 +30,14 @@ def test_a_run_learns_and_leaves_everything_the_guide_names(small_run: MakeConfi
     record = train(small_run())
     assert record.state == "complete"
     names = {"best_model.pt", "training_results.json", "metrics.json", "metrics.jsonl", "config.yaml", "checkpoints"}
-    assert names <= {path.name for path in record.path.iterdir()}
+    assert names <= {path.name for path in record.folder.iterdir()}
     assert record.evaluations[metrics.VAL_LOSS][-1] < record.training[metrics.TRAIN_LOSS][0] - 0.2
     assert len(record.training[metrics.TRAIN_STEP]) == record.results["steps"] == 20
 
 
 def test_every_step_logs_every_metric_of_the_style(small_run: MakeConfig) -> None:
     record = train(small_run())
-    training = [row for row in read_journal(record.path / "metrics.jsonl") if metrics.TRAIN_LOSS in row]
+    training = [row for row in read_journal(record.folder / "metrics.jsonl") if metrics.TRAIN_LOSS in row]
     assert all(tuple(row) == metrics.TRAINING_METRICS for row in training)
     assert all(0 < row[metrics.MFU] < 1.5 for row in training)
     tokens = [row[metrics.TRAIN_TOKENS] for row in training]
@@ -47,7 +47,7 @@ def test_every_step_logs_every_metric_of_the_style(small_run: MakeConfig) -> Non
 def test_the_saved_config_is_the_run(small_run: MakeConfig) -> None:
     config = small_run()
     record = train(config)
-    assert load_config(record.path / "config.yaml", environ={}) == config
+    assert load_config(record.folder / "config.yaml", environ={}) == config
 
 
 def test_results_say_what_the_journal_says(small_run: MakeConfig) -> None:
@@ -57,7 +57,7 @@ def test_results_say_what_the_journal_says(small_run: MakeConfig) -> None:
     assert results["best_val_loss"] == record.evaluations[metrics.VAL_LOSS].min()
     assert results["final_train_loss"] == record.training[metrics.TRAIN_LOSS][-1]
     assert results["total_flops"] == pytest.approx(record.training[metrics.TRAIN_FLOPS][-1], rel=0.05)
-    columns = json.loads((record.path / "metrics.json").read_text())
+    columns = json.loads((record.folder / "metrics.json").read_text())
     assert columns["training"][metrics.TRAIN_LOSS] == record.training[metrics.TRAIN_LOSS].tolist()
 
 
@@ -92,9 +92,9 @@ def test_the_learning_rate_rises_then_falls_to_the_runs_own_end(small_run: MakeC
 
 def test_a_complete_run_is_returned_not_trained_again(small_run: MakeConfig) -> None:
     record = train(small_run())
-    before = (record.path / "metrics.jsonl").stat().st_mtime_ns
+    before = (record.folder / "metrics.jsonl").stat().st_mtime_ns
     assert train(small_run()).results == record.results
-    assert (record.path / "metrics.jsonl").stat().st_mtime_ns == before
+    assert (record.folder / "metrics.jsonl").stat().st_mtime_ns == before
 
 
 def test_another_run_in_the_same_folder_is_refused_with_the_fields_that_differ(small_run: MakeConfig) -> None:
@@ -112,7 +112,7 @@ def test_a_budget_below_one_batch_is_a_config_error(small_run: MakeConfig) -> No
 
 def test_the_best_model_can_be_built_again_and_scores_the_same(small_run: MakeConfig) -> None:
     record = train(small_run())
-    saved = load_tensors(record.path / "best_model.pt")
+    saved = load_tensors(record.folder / "best_model.pt")
     config = small_run().model.model_validate(saved["config"])
     model = Transformer(config, saved["vocab_size"], seed=None)
     model.load_state_dict(saved["model"])

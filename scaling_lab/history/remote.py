@@ -1,0 +1,229 @@
+"""A project of W&B, or of our local server, open for reading through the real `wandb.Api()`.
+
+Whatever goes wrong there is told as one of ours: the place, what is wrong, what to do; never a traceback of the SDK's.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from scaling_lab.errors import RemoteError, ScalingLabError, UsageError
+from scaling_lab.tracking.wandb_run import has_api_key
+
+ReadingMode = Literal["auto", "online", "local"]
+
+DEFAULT_PROJECT = "music-scaling"
+DEFAULT_STORE = Path("outputs/local-wandb")
+# Runs in one answer. Each comes with its config and summary, some 6 KB.
+RUNS_A_PAGE = 100
+
+Filters = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A project, open for reading.
+
+    server: what names the server for good: its address, or the folder of a local one, whose port changes.
+    """
+
+    server: str
+    entity: str
+    project: str
+    api: Any = field(repr=False)
+
+    @property
+    def place(self) -> str:
+        return f"{self.server}: {self.entity}/{self.project}"
+
+
+@dataclass(frozen=True)
+class RemoteRun:
+    """What a server says of a run, its rows aside.
+
+    last_step: the last `_step` it holds, -1 where it holds none. n_rows: how many rows. keys: `historyKeys.keys`, which
+    says of every metric that was logged how often and as what.
+    """
+
+    id: str
+    name: str
+    state: str
+    created_at: str
+    heartbeat_at: str
+    url: str
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    last_step: int
+    n_rows: int
+    keys: Mapping[str, Any]
+    handle: Any = field(repr=False, compare=False)
+
+
+@contextmanager
+def opened(
+    project: str, entity: str | None = None, mode: ReadingMode = "auto", store: Path | None = None
+) -> Iterator[Source]:
+    """The project on W&B, or on the local server of `store`, which is started for the block where none is running.
+
+    `auto` is W&B where an API key for it is at hand, else the local server.
+
+    Raises:
+        UsageError: if there is no such local store.
+        RemoteError: if the server can't be reached, or refuses the key.
+    """
+    local = mode == "local" or (mode == "auto" and not has_api_key())
+    store = store or DEFAULT_STORE
+    if local and not store.is_dir():
+        raise UsageError(
+            f"{store}: no local store of runs, and no API key of W&B's at hand; give the --store that runs were logged "
+            "to, or log in to W&B (`wandb login`)"
+        )
+    if not local:
+        yield _source("W&B", project, entity)
+        return
+    from scaling_lab.localserver import serving
+
+    with serving(store) as server:
+        yield _source(str(store.resolve()), project, entity, server.url, server.api_key)
+
+
+def _source(server: str, project: str, entity: str | None, url: str | None = None, key: str | None = None) -> Source:
+    import wandb
+
+    with told_as_ours(server):
+        api = wandb.Api(overrides={"base_url": url} if url else None, api_key=key)
+        entity = entity or api.default_entity
+    if not entity:
+        raise UsageError(f"{server}: this key has no entity of its own; give --entity")
+    return Source(server if url else str(api.settings["base_url"]), entity, project, api)
+
+
+def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
+    """Every run of the project that the filters (as W&B's, Mongo's way) let through, in order of creation.
+
+    Raises:
+        UsageError: if there is no such project, or this key may not see it.
+        RemoteError: if the server fails.
+    """
+    path = f"{source.entity}/{source.project}"
+    with told_as_ours(source.place):
+        # Else one Api would give the same list again, whatever was logged since.
+        source.api.flush()
+        try:
+            found = source.api.runs(path, filters=filters, order="+created_at", per_page=RUNS_A_PAGE, lazy=False)
+            return [_remote_run(run) for run in found]
+        except ValueError as error:  # the SDK's own way to say that the answer holds no project
+            if "Could not find project" not in str(error):
+                raise
+    raise UsageError(f"{source.place}: no such project, or this key may not see it; {_projects(source)}")
+
+
+def _remote_run(run: Any) -> RemoteRun:
+    keys = getattr(run, "history_keys", None) or {}
+    return RemoteRun(
+        id=str(run.id),
+        name=str(run.name),
+        state=str(run.state),
+        created_at=str(run.created_at),
+        heartbeat_at=str(run.heartbeat_at or ""),
+        url=str(run.url),
+        config=run.config,
+        summary=run.summary_metrics,
+        last_step=int(keys.get("lastStep", -1)),
+        n_rows=int(getattr(run, "history_line_count", None) or 0),
+        keys=keys.get("keys") or {},
+        handle=run,
+    )
+
+
+def _projects(source: Source) -> str:
+    """What to do about a project that isn't there: the names of those that are."""
+    with told_as_ours(source.place):
+        names = sorted(project.name for project in source.api.projects(source.entity))
+    if not names:
+        return f"{source.entity} has no project at all; give another --entity, or train some runs first"
+    return f"give one of {source.entity}'s as --project: {', '.join(names[:10])}{', …' * (len(names) > 10)}"
+
+
+def where(sweep: str | None = None, group: str | None = None, equal: Mapping[str, list[Any]] | None = None) -> Filters:
+    """Filters for a sweep, a group, and values: a key of `equal` is one of the config, or one that W&B knows itself.
+
+    Of several values for one key any will do.
+    """
+    filters: Filters = {}
+    if sweep:
+        filters["sweep"] = sweep.rpartition("/")[2]
+    if group:
+        filters["group"] = group
+    for key, values in (equal or {}).items():
+        own = key in _OWN_KEYS or key.partition(".")[0] in ("config", "summary_metrics")
+        filters[key if own else f"config.{key}"] = values[0] if len(values) == 1 else {"$in": values}
+    return filters
+
+
+_OWN_KEYS = frozenset({"state", "tags", "group", "sweep", "jobType", "displayName", "name", "createdAt", "username"})
+
+
+@contextmanager
+def told_as_ours(place: str) -> Iterator[None]:
+    """Turns what the SDK raises into a UsageError or RemoteError that says what to do."""
+    import wandb.errors
+
+    failed = _failed_request()
+    try:
+        yield
+    except ScalingLabError:
+        raise
+    except wandb.errors.AuthenticationError as error:
+        raise RemoteError(
+            f"{place}: {_words(error)}; check the address (WANDB_BASE_URL) and the key (`wandb login`, or "
+            "WANDB_API_KEY), or read this machine's runs with --tracking local"
+        ) from None
+    except wandb.errors.UsageError as error:
+        raise UsageError(f"{place}: {_words(error)}; log in with `wandb login`, or give --tracking local") from None
+    except (wandb.errors.Error, failed) as error:
+        raise RemoteError(f"{place}: {_words(error)}; {_cure(http_status(error))}") from None
+    except (ConnectionError, TimeoutError) as error:  # its service process died, or answers no more
+        raise RemoteError(f"{place}: {type(error).__name__}: {error}; {_cure(0)}") from None
+
+
+def http_status(error: BaseException | None) -> int:
+    """The HTTP status that made a request of the SDK's fail, 0 where none is known."""
+    while error is not None:
+        response = getattr(error, "response", None)
+        if status := getattr(response, "http_status", 0):
+            return int(status)
+        error = getattr(error, "exc", None) or error.__cause__
+    return 0
+
+
+def is_request_failure(error: BaseException) -> bool:
+    """Whether the SDK raised it for a request that failed."""
+    import wandb.errors
+
+    return isinstance(error, (wandb.errors.CommError, _failed_request()))
+
+
+def _failed_request() -> type[Exception]:
+    """What the SDK raises for a request, where it doesn't make a CommError of it."""
+    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+
+    return WandbApiFailedError
+
+
+def _cure(status: int) -> str:
+    if status in (401, 403):
+        return "this key may not read it: give another (WANDB_API_KEY), or ask the project's owner for access"
+    if status == 404:
+        return "check --entity, --project and WANDB_BASE_URL"
+    if status == 429:
+        return "the server is asked too often: wait some minutes; what was pulled is kept"
+    return "check that the server can be reached, and try again; what was pulled is kept"
+
+
+def _words(error: BaseException) -> str:
+    """An SDK's message on one line, without the body of a page that it may carry."""
+    return re.sub(r"\s+", " ", str(error)).strip()[:300].rstrip(".;") or type(error).__name__

@@ -1,0 +1,92 @@
+"""Having a server: one for a store, shared, gone when nobody needs it, and nothing written into the user's home."""
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from servers import RunningServer, wait_until
+
+from scaling_lab.errors import UsageError
+from scaling_lab.localserver import find_server, serving
+from scaling_lab.localserver.store import Store
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_server_is_started_shared_and_leaves_with_its_last_user(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    assert find_server(store) is None
+    with serving(store) as first:
+        with serving(store) as second:
+            assert second == first
+        assert find_server(store) == first
+        assert first.environment() == {"WANDB_BASE_URL": first.url, "WANDB_API_KEY": first.api_key}
+    wait_until(lambda: find_server(store) is None, what="the server to leave")
+    with serving(store) as again:
+        # Addresses that were printed before are good again.
+        assert again == first
+
+
+def test_commands_that_begin_at_once_share_one_server(tmp_path: Path) -> None:
+    found: list[str] = []
+    all_in = threading.Barrier(4)
+
+    def use() -> None:
+        with serving(tmp_path / "store") as server:
+            found.append(server.url)
+            all_in.wait(60)
+
+    users = [threading.Thread(target=use) for _ in range(4)]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join(60)
+    assert len(found) == 4
+    assert len(set(found)) == 1
+
+
+def test_a_running_server_is_shared_and_stays(server: RunningServer) -> None:
+    with serving(server.store) as shared:
+        assert shared.url == server.url
+        assert shared.api_key == server.api_key
+    assert find_server(server.store) is not None
+
+
+def test_a_server_outlives_no_command_that_was_killed(tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    source = "import sys, time\nfrom pathlib import Path\nfrom scaling_lab.localserver import serving\n"
+    source += "with serving(Path(sys.argv[1])) as server:\n    print(server.url, flush=True)\n    time.sleep(600)\n"
+    with subprocess.Popen([sys.executable, "-c", source, str(store)], stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        assert user.stdout.readline().startswith("http://127.0.0.1:")
+        user.kill()
+    wait_until(lambda: find_server(store) is None, what="the server to leave")
+
+
+def test_one_process_serves_a_store(server: RunningServer) -> None:
+    with pytest.raises(UsageError, match="another process serves this store"):
+        Store(server.store)
+    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(server.store)]
+    second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 2
+    assert "another process serves this store" in second.stderr
+    assert "Traceback" not in second.stderr
+
+
+def test_the_key_is_the_owners_alone_and_stays_the_same(server: RunningServer) -> None:
+    key = server.store / "key"
+    assert key.stat().st_mode & 0o077 == 0
+    assert key.read_text().strip() == server.api_key
+    server.stop()
+    assert server.start().api_key == server.api_key
+
+
+def test_a_taken_port_is_said(server: RunningServer, tmp_path: Path) -> None:
+    port = server.url.rsplit(":", 1)[1]
+    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(tmp_path / "other"), "--port", port]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "give another --host or --port" in ended.stderr
+    assert "Traceback" not in ended.stderr
