@@ -12,7 +12,7 @@ from typing import Any
 from scaling_lab.localserver import storage
 from scaling_lab.localserver.graphql import Node
 from scaling_lab.localserver.nodes import connection, node_id, page_bounds, paged, row_of
-from scaling_lab.localserver.runs import USER, Runs, project_node
+from scaling_lab.localserver.runs import Runs, project_node, user_node
 from scaling_lab.localserver.store import Row, Store
 
 # Each artifact as a member of each of its collections: `collection` is where it was logged, `place` where it is asked.
@@ -295,7 +295,7 @@ class ArtifactNodes:
 
     def _creator(self, run: int | None) -> Node | None:
         found = self.runs.run_by_number(run) if run is not None else None
-        return self.runs.run_node(found) if found else {"__typename": "User", **USER}
+        return self.runs.run_node(found) if found else user_node()
 
     def _users(self, artifact: int) -> list[Row]:
         sql = "SELECT run FROM artifact_uses WHERE artifact = ? AND role = 'input' ORDER BY run"
