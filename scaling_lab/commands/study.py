@@ -1,6 +1,7 @@
 """`scaling-lab study --ladder mini`: train the five sizes, fit the law, write the report."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +12,10 @@ from scaling_lab.config import SIZES, Override, RunConfig
 from scaling_lab.errors import UsageError
 
 if TYPE_CHECKING:
+    from scaling_lab.studies.as_sweep import Records
     from scaling_lab.studies.plan import StudyPlan
+    from scaling_lab.studies.status import RunStatus
+    from scaling_lab.studies.sweeps import ServerMode
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -52,21 +56,62 @@ def study(
 
 
 def _run(plan: "StudyPlan", as_json: bool) -> None:
-    from scaling_lab.commands.progress import StudyProgress
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse
     from scaling_lab.studies.results import name_runs, write_study_results
-    from scaling_lab.studies.run import require_all_complete, run_study
+    from scaling_lab.studies.run import require_all_complete
 
     name_runs(plan)
-    with StudyProgress() as progress:
-        statuses = run_study(plan, progress.watch)
-    analysis = analyse(*read_runs(plan.folder))
+    statuses, records = _trained(plan)
+    analysis = analyse(*(records or read_runs(plan.folder)))
     content = write_study_results(plan, analysis)
     report = build_report(analysis, plan.folder / "report.html")
     typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")
     require_all_complete(statuses)
+
+
+def _trained(plan: "StudyPlan") -> "tuple[list[RunStatus], Records | None]":
+    """How every run ended, and its records as a server gave them; None where they are to be read from their folders."""
+    from scaling_lab.studies.status import first_look
+    from scaling_lab.tracking.wandb_run import resolve_mode
+
+    mode = resolve_mode(plan.configs[0].tracking.mode)
+    if not plan.unfinished():
+        return first_look(plan), None
+    if mode == "online" or mode == "local":
+        return _as_sweep(plan, mode)
+    return _as_processes(plan), None
+
+
+def _as_processes(plan: "StudyPlan") -> "list[RunStatus]":
+    from scaling_lab.commands.progress import StudyProgress
+    from scaling_lab.studies.processes import Processes
+    from scaling_lab.studies.run import run_study
+
+    with StudyProgress() as progress:
+        return run_study(plan, Processes(plan), progress.watch)
+
+
+def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> "tuple[list[RunStatus], Records]":
+    """The study as a W&B sweep, trained by agents, read back from the server."""
+    from scaling_lab.commands.progress import StudyProgress
+    from scaling_lab.studies.agents import Agents
+    from scaling_lab.studies.as_sweep import find_or_create, pulled, renewed
+    from scaling_lab.studies.run import run_study
+    from scaling_lab.studies.sweeps import wandb_server
+
+    first = plan.configs[0]
+    with wandb_server(mode, first.tracking_store) as server:
+        sweep = find_or_create(plan, server, _say)
+        agents = Agents(plan, sweep, lambda: renewed(plan, server, sweep, _say), _say)
+        with StudyProgress() as progress:
+            statuses = run_study(plan, agents, progress.watch)
+        return statuses, pulled(plan, server, agents.sweep, _say)
+
+
+def _say(words: str) -> None:
+    print(f"study: {words}", file=sys.stderr, flush=True)
 
 
 def _configs(options: RunOptions, sizes: list[str], seeds: list[str]) -> list[RunConfig]:

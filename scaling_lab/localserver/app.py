@@ -3,9 +3,10 @@
     POST /graphql                                   everything the SDK asks and changes
     POST /files/{entity}/{project}/{run}/file_stream  a run's rows, as it trains
     PUT, GET /storage/…                             files, at signed addresses
+    GET /artifacts/…, /artifactsV2/…                an artifact's content, at addresses that the SDK makes up itself
     GET /gaps                                       what the SDK asked for and this server doesn't have
     GET /healthz                                    whether it is up
-    GET /, /{entity}/{project}/…                    pages for people (page/)
+    GET /, /login, /{entity}/{project}/…            pages for people (page/)
 
 Work on the store is done in threads: while the event loop waited, the SDK would ask again.
 """
@@ -16,6 +17,7 @@ import hmac
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -28,14 +30,15 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scaling_lab.localserver import file_stream, storage
+from scaling_lab.localserver.artifacts import Artifacts
 from scaling_lab.localserver.graphql import Fault, Gaps, execute
+from scaling_lab.localserver.page import cookie_of, login_address, not_found, page_routes
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Store
 from scaling_lab.localserver.sweeps import Sweeps
 
 LARGEST_BODY_BYTES = 64 * 2**20
-COOKIE = "scaling-lab-key"
 
 log = logging.getLogger(__name__)
 
@@ -47,23 +50,28 @@ def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_afte
     runs = Runs(store, base_url, crashed_after_seconds)
     sweeps = Sweeps(store, runs, crashed_after_seconds)
     gaps = Gaps()
-    served = _Handlers(store, runs, gaps, roots(store, runs, sweeps))
+    artifacts = Artifacts(store, runs)
+    served = _Handlers(store, runs, artifacts, gaps, roots(store, runs, sweeps, artifacts))
     routes = [
         Route("/graphql", _answered(served.graphql), methods=["POST"]),
         Route("/files/{entity}/{project}/{run}/file_stream", _answered(served.file_stream), methods=["POST"]),
         Route("/storage/{path:path}", _answered(served.put_file), methods=["PUT", "POST"]),
         Route("/storage/{path:path}", _answered(served.get_file), methods=["GET"]),
+        Route("/artifacts/{path:path}", _answered(served.get_content), methods=["GET"]),
+        Route("/artifactsV2/{path:path}", _answered(served.get_content), methods=["GET"]),
         Route("/gaps", lambda request: JSONResponse(gaps.counts())),
         Route("/healthz", lambda request: PlainTextResponse("ok\n")),
+        *page_routes(runs, crashed_after_seconds),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Gate, hosts=hosts, api_key=store.api_key)])
+    gate = Middleware(_Gate, hosts=hosts, api_key=store.api_key, cookie=cookie_of(store))
+    return Starlette(routes=routes, middleware=[gate], exception_handlers={404: not_found})
 
 
 class _Handlers:
     """What each address of the protocol does."""
 
-    def __init__(self, store: Store, runs: Runs, gaps: Gaps, nodes: dict[str, Any]) -> None:
-        self._store, self._runs, self._gaps, self._nodes = store, runs, gaps, nodes
+    def __init__(self, store: Store, runs: Runs, artifacts: Artifacts, gaps: Gaps, nodes: dict[str, Any]) -> None:
+        self._store, self._runs, self._artifacts, self._gaps, self._nodes = store, runs, artifacts, gaps, nodes
 
     async def graphql(self, request: Request) -> Response:
         body = await _json_body(request)
@@ -82,18 +90,31 @@ class _Handlers:
         return JSONResponse(await run_in_threadpool(take_in))
 
     async def put_file(self, request: Request) -> Response:
-        _, number, name = self._signed(request)
-        path = storage.run_file(self._store, number, name)
-        received = await storage.receive(self._store, path, request.stream())
-        await run_in_threadpool(self._runs.file_came, number, name, received)
+        kind, number, name = self._signed(request)
+        path = self._path(kind, number, name)
+        # Content of an artifact is named by its MD5.
+        received = await storage.receive(self._store, path, request.stream(), name if kind == "artifacts" else None)
+        if kind == "runs":
+            await run_in_threadpool(self._runs.file_came, number, name, received)
         return Response(status_code=200, headers={"ETag": f'"{received.md5}"'})
 
     async def get_file(self, request: Request) -> Response:
-        _, number, name = self._signed(request)
-        path = storage.run_file(self._store, number, name)
-        if not path.is_file():
-            raise Fault("no such file", 404)
-        return FileResponse(path, filename=name.rsplit("/", 1)[-1], media_type="application/octet-stream")
+        kind, number, name = self._signed(request)
+        return _file(self._path(kind, number, name), name)
+
+    async def get_content(self, request: Request) -> Response:
+        # …/entity/MD5, or …/entity/project/collection/artifact/MD5/name
+        *_, before, last = ["", *request.path_params["path"].split("/")]
+        digest = last if request.url.path.startswith("/artifacts/") else before
+        path = await run_in_threadpool(self._artifacts.content_by_hex, digest)
+        if path is None:
+            raise Fault("no such content", 404)
+        return _file(path, last)
+
+    def _path(self, kind: str, number: int, name: str) -> Path:
+        if kind == "runs":
+            return storage.run_file(self._store, number, name)
+        return storage.artifact_blob(self._store, name)
 
     def _signed(self, request: Request) -> tuple[str, int, str]:
         """Kind, row and name of the file that an address names. Raises Fault unless this server gave it out."""
@@ -108,8 +129,8 @@ class _Handlers:
 class _Gate:
     """Lets in who names this host and knows the key; signed addresses and the sign of life need no key."""
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], api_key: str) -> None:
-        self._app, self._hosts, self._key = app, hosts, api_key
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], api_key: str, cookie: tuple[str, str]) -> None:
+        self._app, self._hosts, self._key, self._cookie = app, hosts, api_key, cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -121,13 +142,15 @@ class _Gate:
         refused: Response | None = None
         if "*" not in self._hosts and host not in self._hosts:
             refused = PlainTextResponse("this server does not answer to that host\n", status_code=421)
-        elif not (self._is_open(scope["path"]) or self._knows_key(request)):
+        elif not (self._is_open(request) or self._knows_key(request) or self._may_look(request)):
             refused = self._refusal(request)
         await (refused or self._app)(scope, receive, send)
 
-    def _is_open(self, path: str) -> bool:
+    def _is_open(self, request: Request) -> bool:
+        path = request.url.path
         # /sdk/ is where the SDK looks for a taker of its telemetry, without the key; it is told that there is none.
-        return path in ("/healthz", "/login") or path.startswith(("/storage/", "/sdk/"))
+        no_taker = path.startswith("/sdk/") and request.method == "POST"
+        return no_taker or path in ("/healthz", "/login") or path.startswith("/storage/")
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
@@ -137,14 +160,18 @@ class _Gate:
                 given = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
             except (binascii.Error, UnicodeDecodeError):
                 given = ""
-        # Only reading is done by cookie, so that no page elsewhere can change anything with it.
-        if not given and request.method in ("GET", "HEAD"):
-            given = request.cookies.get(COOKIE, "")
         return hmac.compare_digest(given.encode(), self._key.encode())
+
+    def _may_look(self, request: Request) -> bool:
+        # Only reading is done by cookie, so that no page elsewhere can change anything with it.
+        name, value = self._cookie
+        given = request.cookies.get(name, "")
+        return request.method in ("GET", "HEAD") and hmac.compare_digest(given.encode(), value.encode())
 
     def _refusal(self, request: Request) -> Response:
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-            return Response(status_code=303, headers={"Location": "/login"})
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return Response(status_code=303, headers={"Location": login_address(wanted)})
         return JSONResponse({"errors": [{"message": "invalid API key"}]}, status_code=401)
 
 
@@ -156,6 +183,9 @@ def _answered(handler: Handler) -> Handler:
             return await handler(request)
         except Fault as fault:
             return _errors(str(fault), fault.status)
+        except (RecursionError, OverflowError, UnicodeEncodeError) as error:
+            # Nested without end, beyond 64 bits, half of a surrogate pair: asking again would not make it better.
+            return _errors(f"the request can't be taken: {error}", 400)
         except ClientDisconnect:
             return _errors("the client went away", 400)
         except HTTPException:
@@ -168,12 +198,21 @@ def _answered(handler: Handler) -> Handler:
     return answer
 
 
+def _file(path: Path, name: str) -> Response:
+    if not path.is_file():
+        raise Fault("no such file", 404)
+    return FileResponse(path, filename=name.rsplit("/", 1)[-1], media_type="application/octet-stream")
+
+
 def _errors(message: str, status: int) -> Response:
     return JSONResponse({"errors": [{"message": message}], "error": message}, status_code=status)
 
 
 async def _json_body(request: Request) -> Any:
     """The body as JSON, NaN and Infinity allowed. Raises Fault if it is too large or isn't JSON."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > LARGEST_BODY_BYTES:
+        raise Fault("the request is too large", 413)
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

@@ -2,25 +2,30 @@
 
 from typing import Any
 
+from scaling_lab.localserver.artifacts import Artifacts
 from scaling_lab.localserver.graphql import Node
 from scaling_lab.localserver.nodes import node_id, paged
-from scaling_lab.localserver.runs import ENTITY, USER, Runs, named, project_node
+from scaling_lab.localserver.runs import ENTITY, Runs, named, project_node, user_node
 from scaling_lab.localserver.store import Row, Store
 from scaling_lab.localserver.sweeps import Sweeps
 
 # What the SDK may use of a server; all else it then does without.
-FEATURES: tuple[str, ...] = ()
+FEATURES = ("TOTAL_COUNT_IN_FILE_CONNECTION", "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE")
 
 
-def roots(store: Store, runs: Runs, sweeps: Sweeps) -> dict[str, Node]:
+def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dict[str, Node]:
     """The nodes of a store's server."""
+
+    def run_node(row: Row) -> Node:
+        return {**runs.run_node(row), **artifacts.nodes.run_fields(row)}
 
     def project(row: Row | None) -> Node | None:
         if row is None:
             return None
         return {
             **project_node(row),
-            "run": lambda name, desc=None: _optional(runs.run_node, runs.run(row["entity"], row["name"], name)),
+            **artifacts.nodes.project_fields(row),
+            "run": lambda name, desc=None: _optional(run_node, runs.run(row["entity"], row["name"], name)),
             "runs": lambda filters=None, order=None, first=None, after=None: runs.runs_of(
                 row, filters, order, first, after
             ),
@@ -43,9 +48,15 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps) -> dict[str, Node]:
                 writer.execute("UPDATE projects SET description = ? WHERE id = ?", (description, row["id"]))
         return {"project": project(row), "model": project(row), "inserted": True}
 
+    def delete_run(*, id: str, delete_artifacts: bool = False) -> Node:
+        with store.write():
+            if delete_artifacts:
+                artifacts.edits.delete_logged_by(runs.run_by_id(id))
+            return runs.delete(id)
+
     query: Node = {
         "__typename": "Query",
-        "viewer": _user,
+        "viewer": user_node,
         "serverInfo": {
             "__typename": "ServerInfo",
             "features": [{"name": name, "isEnabled": True} for name in FEATURES],
@@ -57,13 +68,16 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps) -> dict[str, Node]:
         # A run may ask for its project before it makes it.
         "model": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
         "models": projects,
-        "users": lambda query=None: paged([_user()], lambda user: user, None, None),
+        "artifact": artifacts.by_id,
+        "artifactCollection": artifacts.nodes.collection_by_id,
+        "clientIDMapping": artifacts.client_mapping,
+        "users": lambda query=None: paged([user_node()], lambda user: user, None, None),
     }
     mutation: Node = {
         "__typename": "Mutation",
         "upsertModel": upsert_project,
         "upsertBucket": runs.upsert,
-        "deleteRun": runs.delete,
+        "deleteRun": delete_run,
         "stopRun": runs.stop,
         "updateRunState": runs.update_state,
         "createRunFiles": runs.create_files,
@@ -73,8 +87,34 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps) -> dict[str, Node]:
         "createAgent": sweeps.create_agent,
         "agentHeartbeat": sweeps.heartbeat,
         "notifyScriptableRunAlert": _alert,
+        **_artifact_mutations(artifacts),
     }
     return {"query": query, "mutation": mutation}
+
+
+def _artifact_mutations(artifacts: Artifacts) -> Node:
+    edits = artifacts.edits
+    return {
+        "createArtifact": artifacts.create,
+        "createArtifactManifest": artifacts.create_manifest,
+        "updateArtifactManifest": artifacts.update_manifest,
+        "createArtifactFiles": artifacts.create_files,
+        "commitArtifact": artifacts.commit,
+        "useArtifact": edits.use,
+        "updateArtifact": edits.update,
+        "addAliases": edits.add_aliases,
+        "deleteAliases": edits.delete_aliases,
+        "linkArtifact": edits.link,
+        "unlinkArtifact": edits.unlink,
+        "deleteArtifact": edits.delete,
+        "updateArtifactSequence": edits.update_sequence,
+        "updateArtifactPortfolio": edits.update_portfolio,
+        "moveArtifactSequence": edits.move_sequence,
+        "createArtifactCollectionTagAssignments": edits.tag_collection,
+        "deleteArtifactCollectionTagAssignments": edits.untag_collection,
+        "deleteArtifactSequence": edits.delete_sequence,
+        "deleteArtifactPortfolio": edits.delete_portfolio,
+    }
 
 
 def _optional(node: Any, row: Row | None) -> Node | None:
@@ -93,21 +133,6 @@ def _alert(
 ) -> Node:
     """An alert is in the run's console output already; there is nobody to send it to."""
     return {"success": True}
-
-
-def _user() -> Node:
-    return {
-        "__typename": "User",
-        "id": node_id("User", 1),
-        **USER,
-        "entity": ENTITY,
-        "email": None,
-        "admin": True,
-        "flags": "{}",
-        "deletedAt": None,
-        "teams": paged([{"name": ENTITY}], lambda team: {"__typename": "Entity", **team}, None, None),
-        "apiKeys": paged([], dict, None, None),
-    }
 
 
 def _entity(name: str) -> Node:

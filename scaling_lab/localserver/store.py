@@ -25,13 +25,17 @@ from scaling_lab.errors import UsageError
 
 SCHEMA_VERSION = 1
 
+# The condition of a line that holds an evaluation. It stands in an index, and a query must repeat it to the letter.
+EVALUATION = "instr(line, '\"val/') > 0"
+
+# AUTOINCREMENT where clients keep ids: that of a removed run must not come to mean another.
 _SCHEMA = """
 CREATE TABLE projects (
     id INTEGER PRIMARY KEY, entity TEXT NOT NULL, name TEXT NOT NULL, description TEXT, created_at TEXT NOT NULL,
     UNIQUE (entity, name)
 );
 CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
     display_name TEXT, description TEXT, notes TEXT, group_name TEXT, job_type TEXT, tags TEXT NOT NULL DEFAULT '[]',
     config TEXT NOT NULL DEFAULT '{}', summary TEXT NOT NULL DEFAULT '{}', system TEXT NOT NULL DEFAULT '{}',
     host TEXT, program TEXT, commit_hash TEXT, repo TEXT, sweep TEXT,
@@ -44,6 +48,7 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_by_sweep ON runs (project, sweep);
 CREATE INDEX runs_by_time ON runs (project, created_at);
+CREATE INDEX runs_live ON runs (created_at) WHERE state = 'running';
 CREATE TABLE history (run INTEGER NOT NULL, step INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, step))
     WITHOUT ROWID;
 CREATE TABLE events (run INTEGER NOT NULL, time REAL NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, time))
@@ -69,26 +74,45 @@ CREATE TABLE trials (
     attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sweep, number)
 );
+CREATE TABLE collections (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL, type TEXT NOT NULL,
+    portfolio INTEGER NOT NULL, description TEXT, tags TEXT NOT NULL DEFAULT '[]',
+    next_version INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
+    UNIQUE (project, name)
+);
 CREATE TABLE artifacts (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, type TEXT NOT NULL, collection TEXT NOT NULL,
-    version INTEGER, digest TEXT NOT NULL, digest_algorithm TEXT, state TEXT NOT NULL, description TEXT,
-    metadata TEXT, run INTEGER, client_id TEXT, sequence_client_id TEXT, bytes INTEGER NOT NULL DEFAULT 0,
-    file_count INTEGER NOT NULL DEFAULT 0, tags TEXT NOT NULL DEFAULT '[]', wanted_aliases TEXT NOT NULL DEFAULT '[]',
-    manifest_digest TEXT, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+    id INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL REFERENCES collections, digest TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'PENDING', description TEXT, metadata TEXT, tags TEXT NOT NULL DEFAULT '[]',
+    wanted_aliases TEXT NOT NULL DEFAULT '[]', ttl_seconds INTEGER NOT NULL DEFAULT -1, history_step INTEGER,
+    run INTEGER, manifest TEXT, base INTEGER, incremental INTEGER NOT NULL DEFAULT 0,
+    bytes INTEGER NOT NULL DEFAULT 0, file_count INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL, updated_at TEXT NOT NULL
 );
-CREATE INDEX artifacts_by_name ON artifacts (project, collection);
-CREATE TABLE artifact_aliases (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL, collection TEXT NOT NULL, alias TEXT NOT NULL,
-    artifact INTEGER NOT NULL REFERENCES artifacts, UNIQUE (project, collection, alias)
+CREATE INDEX artifacts_by_digest ON artifacts (collection, digest);
+CREATE TABLE memberships (
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections,
+    artifact INTEGER NOT NULL REFERENCES artifacts, version INTEGER NOT NULL, created_at TEXT NOT NULL,
+    UNIQUE (collection, artifact), UNIQUE (collection, version)
 );
+CREATE INDEX memberships_by_artifact ON memberships (artifact);
+CREATE TABLE aliases (
+    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections, alias TEXT NOT NULL,
+    artifact INTEGER NOT NULL REFERENCES artifacts, UNIQUE (collection, alias)
+);
+CREATE INDEX aliases_by_artifact ON aliases (artifact);
 CREATE TABLE artifact_files (
-    id INTEGER PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts, name TEXT NOT NULL, md5 TEXT NOT NULL,
-    bytes INTEGER, UNIQUE (artifact, name)
+    id INTEGER PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts, name TEXT NOT NULL, digest TEXT NOT NULL,
+    bytes INTEGER, reference TEXT, UNIQUE (artifact, name)
 );
+CREATE INDEX artifact_files_by_digest ON artifact_files (digest);
+CREATE TABLE artifact_clients (client TEXT PRIMARY KEY, artifact INTEGER NOT NULL REFERENCES artifacts);
 CREATE TABLE artifact_uses (
-    artifact INTEGER NOT NULL REFERENCES artifacts, run INTEGER NOT NULL, PRIMARY KEY (artifact, run)
+    artifact INTEGER NOT NULL REFERENCES artifacts, run INTEGER NOT NULL, role TEXT NOT NULL,
+    PRIMARY KEY (artifact, run, role)
 );
+CREATE INDEX artifact_uses_by_run ON artifact_uses (run);
 """
+_EVALUATIONS = f"CREATE INDEX evaluations ON history (run, step) WHERE {EVALUATION};"
 
 Row = sqlite3.Row
 
@@ -167,7 +191,9 @@ class Store:
         if version > SCHEMA_VERSION:
             raise UsageError(f"{self.folder}: a later scaling-lab made this store; upgrade, or give another --store")
         if version == 0:
-            self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._writer.executescript(
+                f"BEGIN; {_SCHEMA} {_EVALUATIONS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
 
 
 def api_key_of(folder: Path) -> str:
