@@ -37,7 +37,11 @@ class SweepPath:
 
 
 def split_path(text: str) -> tuple[str | None, str | None, str]:
-    """Entity, project and id of `ID`, `PROJECT/ID` or `ENTITY/PROJECT/ID`; None for what isn't said. Raises UsageError."""
+    """Entity, project and id of `ID`, `PROJECT/ID` or `ENTITY/PROJECT/ID`; None for what is not said.
+
+    Raises:
+        UsageError: if it is none of these.
+    """
     match text.strip("/").split("/"):
         case [id_] if id_:
             return None, None, id_
