@@ -231,6 +231,12 @@ class ArtifactEdits:
             self.remove(writer, artifact)
         return {"artifact": self._nodes.artifact_node(artifact)}
 
+    def delete_logged_by(self, run: Row) -> None:
+        """Remove every version that a run logged first."""
+        with self.store.write() as writer:
+            for artifact in writer.execute("SELECT * FROM artifacts WHERE run = ?", (run["id"],)).fetchall():
+                self.remove(writer, artifact)
+
     def remove(self, writer: sqlite3.Connection, artifact: Row) -> None:
         """Remove a version in a transaction under way."""
         id_ = artifact["id"]

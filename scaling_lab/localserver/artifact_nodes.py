@@ -12,7 +12,7 @@ from typing import Any
 from scaling_lab.localserver import storage
 from scaling_lab.localserver.graphql import Node
 from scaling_lab.localserver.nodes import connection, node_id, page_bounds, paged, row_of
-from scaling_lab.localserver.runs import USER, Runs, project_node
+from scaling_lab.localserver.runs import Runs, project_node, user_node
 from scaling_lab.localserver.store import Row, Store
 
 # Each artifact as a member of each of its collections: `collection` is where it was logged, `place` where it is asked.
@@ -21,6 +21,8 @@ _MEMBERS = (
     "memberships.created_at AS joined_at FROM artifacts JOIN memberships ON memberships.artifact = artifacts.id "
     "WHERE artifacts.state = 'COMMITTED' AND "
 )
+# Times to live are kept and given back, but nothing is ever removed by itself. This one stands for "as the collection".
+INHERITED_TTL = -1
 _VERSION = re.compile(r"v(\d{1,9})")
 
 
@@ -54,9 +56,9 @@ class ArtifactNodes:
         """A committed artifact as a member of the sequence that it was logged to, or None."""
         return self.store.row(_MEMBERS + "artifacts.id = ? AND place = artifacts.collection", (id_,))
 
-    def collection_by_id(self, id_: str) -> Node | None:
+    def collection_by_id(self, id: str) -> Node | None:
         """The node of the collection that an id names, or None."""
-        return self._collection(row_of("ArtifactCollection", id_))
+        return self._collection(row_of("ArtifactCollection", id))
 
     # What projects and runs have of artifacts
 
@@ -127,7 +129,7 @@ class ArtifactNodes:
             "description": artifact["description"],
             "metadata": artifact["metadata"],
             "ttlDurationSeconds": artifact["ttl_seconds"],
-            "ttlIsInherited": artifact["ttl_seconds"] in (None, -1),
+            "ttlIsInherited": artifact["ttl_seconds"] == INHERITED_TTL,
             "tags": [tag_node(tag) for tag in json.loads(artifact["tags"])],
             "historyStep": artifact["history_step"],
             "state": artifact["state"],
@@ -293,7 +295,7 @@ class ArtifactNodes:
 
     def _creator(self, run: int | None) -> Node | None:
         found = self.runs.run_by_number(run) if run is not None else None
-        return self.runs.run_node(found) if found else {"__typename": "User", **USER}
+        return self.runs.run_node(found) if found else user_node()
 
     def _users(self, artifact: int) -> list[Row]:
         sql = "SELECT run FROM artifact_uses WHERE artifact = ? AND role = 'input' ORDER BY run"

@@ -17,7 +17,7 @@ from typing import Any
 
 from scaling_lab.localserver import storage
 from scaling_lab.localserver.artifact_edits import ArtifactEdits
-from scaling_lab.localserver.artifact_nodes import ArtifactNodes
+from scaling_lab.localserver.artifact_nodes import INHERITED_TTL, ArtifactNodes
 from scaling_lab.localserver.artifact_rows import (
     artifact_row,
     change_tags,
@@ -62,7 +62,7 @@ class Artifacts:
         digest_algorithm: str = "MANIFEST_MD5",
         client_id: str | None = None,
         sequence_client_id: str | None = None,
-        ttl_duration_seconds: int | None = None,
+        ttl_duration_seconds: int = INHERITED_TTL,
         history_step: int | None = None,
         enable_digest_deduplication: bool = False,
         storage_region: str | None = None,
@@ -239,9 +239,9 @@ class Artifacts:
         row = self.store.row("SELECT artifact FROM artifact_clients WHERE client = ?", (client_id,))
         return {"serverID": node_id("Artifact", row["artifact"])} if row else None
 
-    def by_id(self, id_: str) -> Node | None:
+    def by_id(self, id: str) -> Node | None:
         """A committed artifact, or None."""
-        row = self.nodes.artifact(row_of("Artifact", id_))
+        row = self.nodes.artifact(row_of("Artifact", id))
         return self.nodes.artifact_node(row) if row else None
 
 

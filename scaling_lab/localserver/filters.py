@@ -28,6 +28,9 @@ _COLUMNS = {
     "heartbeat_at": "heartbeat_at",
     "historyLineCount": "history_lines",
     "tags": "tags",
+    # There is one user.
+    "username": "'local'",
+    "user.username": "'local'",
 }
 _COMPARED = {"$eq": "IS", "$ne": "IS NOT", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 

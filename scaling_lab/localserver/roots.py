@@ -5,7 +5,7 @@ from typing import Any
 from scaling_lab.localserver.artifacts import Artifacts
 from scaling_lab.localserver.graphql import Node
 from scaling_lab.localserver.nodes import node_id, paged
-from scaling_lab.localserver.runs import ENTITY, USER, Runs, named, project_node
+from scaling_lab.localserver.runs import ENTITY, Runs, named, project_node, user_node
 from scaling_lab.localserver.store import Row, Store
 from scaling_lab.localserver.sweeps import Sweeps
 
@@ -48,9 +48,15 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
                 writer.execute("UPDATE projects SET description = ? WHERE id = ?", (description, row["id"]))
         return {"project": project(row), "model": project(row), "inserted": True}
 
+    def delete_run(*, id: str, delete_artifacts: bool = False) -> Node:
+        with store.write():
+            if delete_artifacts:
+                artifacts.edits.delete_logged_by(runs.run_by_id(id))
+            return runs.delete(id)
+
     query: Node = {
         "__typename": "Query",
-        "viewer": _user,
+        "viewer": user_node,
         "serverInfo": {
             "__typename": "ServerInfo",
             "features": [{"name": name, "isEnabled": True} for name in FEATURES],
@@ -63,15 +69,15 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
         "model": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
         "models": projects,
         "artifact": artifacts.by_id,
-        "artifactCollection": lambda id: artifacts.nodes.collection_by_id(id),
+        "artifactCollection": artifacts.nodes.collection_by_id,
         "clientIDMapping": artifacts.client_mapping,
-        "users": lambda query=None: paged([_user()], lambda user: user, None, None),
+        "users": lambda query=None: paged([user_node()], lambda user: user, None, None),
     }
     mutation: Node = {
         "__typename": "Mutation",
         "upsertModel": upsert_project,
         "upsertBucket": runs.upsert,
-        "deleteRun": runs.delete,
+        "deleteRun": delete_run,
         "stopRun": runs.stop,
         "updateRunState": runs.update_state,
         "createRunFiles": runs.create_files,
@@ -127,21 +133,6 @@ def _alert(
 ) -> Node:
     """An alert is in the run's console output already; there is nobody to send it to."""
     return {"success": True}
-
-
-def _user() -> Node:
-    return {
-        "__typename": "User",
-        "id": node_id("User", 1),
-        **USER,
-        "entity": ENTITY,
-        "email": None,
-        "admin": True,
-        "flags": "{}",
-        "deletedAt": None,
-        "teams": paged([{"name": ENTITY}], lambda team: {"__typename": "Entity", **team}, None, None),
-        "apiKeys": paged([], dict, None, None),
-    }
 
 
 def _entity(name: str) -> Node:

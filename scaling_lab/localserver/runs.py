@@ -2,6 +2,7 @@
 
 import json
 import mimetypes
+import posixpath
 import sqlite3
 import time
 from typing import Any
@@ -166,7 +167,7 @@ class Runs:
 
     def _files(self, run: int, names: Any = (), pattern: str | None = None) -> list[Row]:
         sql = "SELECT * FROM run_files WHERE run = ? AND bytes IS NOT NULL AND name LIKE ? ORDER BY name"
-        wanted = set(names or ())
+        wanted = {posixpath.normpath(name) for name in names or ()}
         return [row for row in self.store.rows(sql, (run, pattern or "%")) if not wanted or row["name"] in wanted]
 
     def _file_node(self, run: Row, file: Row) -> Node:
@@ -250,7 +251,7 @@ class Runs:
             values["heartbeat"] = time.time()
         return found["id"], False
 
-    def delete(self, *, id: str, delete_artifacts: bool = False) -> Node:
+    def delete(self, id: str) -> Node:
         """Remove a run with its rows and files; artifacts stay, others may use them."""
         run = self.run_by_id(id)
         with self.store.write() as writer:
@@ -341,7 +342,23 @@ def project_node(project: Row) -> Node:
         "readOnly": False,
         "access": "PRIVATE",
         "views": "{}",
-        "user": {"__typename": "User", **USER},
+        "user": user_node(),
+    }
+
+
+def user_node() -> Node:
+    """All that a query may ask of the one user there is."""
+    return {
+        "__typename": "User",
+        "id": node_id("User", 1),
+        **USER,
+        "entity": ENTITY,
+        "email": None,
+        "admin": True,
+        "flags": "{}",
+        "deletedAt": None,
+        "teams": paged([{"name": ENTITY}], lambda team: {"__typename": "Entity", **team}, None, None),
+        "apiKeys": paged([], dict, None, None),
     }
 
 

@@ -43,8 +43,9 @@ def plain_name(name: object) -> str:
     """A file's name as a relative path that stays where it is. Raises Fault."""
     text = str(name)
     parts = text.split("/")
-    if not text or len(text) > 1024 or "\0" in text or "\\" in text or {"", ".", ".."} & set(parts):
-        raise Fault(f"{text[:80]!r} is not a file's name")
+    unfit = any(sign < " " or sign in "\\\x7f" for sign in text) or {"", ".", ".."} & set(parts)
+    if not text or len(text) > 1024 or unfit:
+        raise Fault(f"{text[:80]!r} can't be a file's name: relative, without .., \\ and control characters")
     return text
 
 

@@ -25,13 +25,14 @@ from scaling_lab.errors import UsageError
 
 SCHEMA_VERSION = 1
 
+# AUTOINCREMENT where clients keep ids: that of a removed run must not come to mean another.
 _SCHEMA = """
 CREATE TABLE projects (
     id INTEGER PRIMARY KEY, entity TEXT NOT NULL, name TEXT NOT NULL, description TEXT, created_at TEXT NOT NULL,
     UNIQUE (entity, name)
 );
 CREATE TABLE runs (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
     display_name TEXT, description TEXT, notes TEXT, group_name TEXT, job_type TEXT, tags TEXT NOT NULL DEFAULT '[]',
     config TEXT NOT NULL DEFAULT '{}', summary TEXT NOT NULL DEFAULT '{}', system TEXT NOT NULL DEFAULT '{}',
     host TEXT, program TEXT, commit_hash TEXT, repo TEXT, sweep TEXT,
@@ -70,16 +71,16 @@ CREATE TABLE trials (
     UNIQUE (sweep, number)
 );
 CREATE TABLE collections (
-    id INTEGER PRIMARY KEY, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL, type TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL, type TEXT NOT NULL,
     portfolio INTEGER NOT NULL, description TEXT, tags TEXT NOT NULL DEFAULT '[]',
     next_version INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
     UNIQUE (project, name)
 );
 CREATE TABLE artifacts (
-    id INTEGER PRIMARY KEY, collection INTEGER NOT NULL REFERENCES collections, digest TEXT NOT NULL,
+    id INTEGER PRIMARY KEY AUTOINCREMENT, collection INTEGER NOT NULL REFERENCES collections, digest TEXT NOT NULL,
     state TEXT NOT NULL DEFAULT 'PENDING', description TEXT, metadata TEXT, tags TEXT NOT NULL DEFAULT '[]',
-    wanted_aliases TEXT NOT NULL DEFAULT '[]', ttl_seconds INTEGER, history_step INTEGER, run INTEGER,
-    manifest TEXT, base INTEGER, incremental INTEGER NOT NULL DEFAULT 0,
+    wanted_aliases TEXT NOT NULL DEFAULT '[]', ttl_seconds INTEGER NOT NULL DEFAULT -1, history_step INTEGER,
+    run INTEGER, manifest TEXT, base INTEGER, incremental INTEGER NOT NULL DEFAULT 0,
     bytes INTEGER NOT NULL DEFAULT 0, file_count INTEGER NOT NULL DEFAULT 0,
     created_at TEXT NOT NULL, updated_at TEXT NOT NULL
 );
