@@ -118,7 +118,7 @@ def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
         except ValueError as error:  # the SDK's own way to say that the answer holds no project
             if "Could not find project" not in str(error):
                 raise
-    raise UsageError(f"{source.place}: no such project, or this key may not see it; {_projects(source)}")
+    raise UsageError(f"{source.place}: no such project, or this key may not see it; check --project and --entity")
 
 
 def _remote_run(run: Any) -> RemoteRun:
@@ -137,15 +137,6 @@ def _remote_run(run: Any) -> RemoteRun:
         keys=keys.get("keys") or {},
         handle=run,
     )
-
-
-def _projects(source: Source) -> str:
-    """What to do about a project that isn't there: the names of those that are."""
-    with told_as_ours(source.place):
-        names = sorted(project.name for project in source.api.projects(source.entity))
-    if not names:
-        return f"{source.entity} has no project at all; give another --entity, or train some runs first"
-    return f"give one of {source.entity}'s as --project: {', '.join(names[:10])}{', …' * (len(names) > 10)}"
 
 
 def where(sweep: str | None = None, group: str | None = None, equal: Mapping[str, list[Any]] | None = None) -> Filters:
