@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -64,14 +66,38 @@ class RunningServer:
 
     def get(self, path: str) -> bytes:
         """What the server answers under a path, to one who has the key."""
+        return self._ask(urllib.request.Request(self.url + path))
+
+    def graphql(self, query: str, **variables: Any) -> Any:
+        """The answer to an operation, asked for as the SDK does. Raises HTTPError where the server refuses."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        return json.loads(self._ask(urllib.request.Request(f"{self.url}/graphql", data=body)))["data"]
+
+    def _ask(self, request: urllib.request.Request) -> bytes:
         credentials = base64.b64encode(f"api:{self.api_key}".encode()).decode()
-        request = urllib.request.Request(self.url + path, headers={"Authorization": f"Basic {credentials}"})
+        request.add_header("Authorization", f"Basic {credentials}")
         with urllib.request.urlopen(request, timeout=30) as answer:
             return answer.read()
 
     def gaps(self) -> dict[str, int]:
         """What the SDK asked for and didn't get."""
         return json.loads(self.get("/gaps"))
+
+
+@contextmanager
+def running_server(folder: Path, **options: Any) -> Iterator[RunningServer]:
+    """A server with an empty store in `folder`. Whatever the SDK asks of it and it doesn't have fails the test."""
+    home = folder / "home"
+    home.mkdir(parents=True)
+    server = RunningServer(folder / "store", home, **options).start()
+    try:
+        yield server
+        assert server.process is not None
+        # One that a test killed answers no more.
+        gaps = server.gaps() if server.process.poll() is None else {}
+    finally:
+        server.stop()
+    assert gaps == {}
 
 
 def wait_until(condition: Any, seconds: float = 60, what: str = "it") -> Any:
