@@ -16,7 +16,7 @@ from scaling_lab.localserver.store import EVALUATION, Row, Store
 
 MOST_SAMPLES = 100_000
 # Up to so many rows a run is read whole to be thinned; beyond, rows are looked up by their steps.
-READ_WHOLE = 20_000
+READ_WHOLE = 5_000
 
 
 def add_history(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) -> None:

@@ -75,8 +75,8 @@ CREATE TABLE trials (
     UNIQUE (sweep, number)
 );
 CREATE TABLE collections (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL, type TEXT NOT NULL,
-    portfolio INTEGER NOT NULL, description TEXT, tags TEXT NOT NULL DEFAULT '[]',
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
+    type TEXT NOT NULL, portfolio INTEGER NOT NULL, description TEXT, tags TEXT NOT NULL DEFAULT '[]',
     next_version INTEGER NOT NULL DEFAULT 0, created_at TEXT NOT NULL, updated_at TEXT NOT NULL,
     UNIQUE (project, name)
 );

@@ -6,9 +6,9 @@ from typing import Any
 
 from scaling_lab.config.schema import SIZES
 from scaling_lab.errors import UsageError
-from scaling_lab.history.remote import RemoteRun, Source, list_runs, told_as_ours, where
+from scaling_lab.history.remote import RemoteRun, Source, list_runs, where
 from scaling_lab.studies.sweep_parameters import OPTION_KEYS
-from scaling_lab.studies.sweeps import SweepPath
+from scaling_lab.studies.sweeps import SweepPath, find_sweep
 from scaling_lab.tracking import metrics
 
 _ORDER = {name: index for index, name in enumerate(OPTION_KEYS)}
@@ -21,19 +21,23 @@ def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
         UsageError: if there is no such sweep.
         RemoteError: if the server fails.
     """
-    try:
-        with told_as_ours(source.place):
-            sweep = source.api.sweep(str(path))
-            state, config, address = str(sweep.state).lower(), sweep.config, str(sweep.url)
-    except (ValueError, AttributeError):  # the SDK's own way to say that the answer holds no sweep
-        raise UsageError(f"{source.place}: no sweep {path.id}; give ID, PROJECT/ID or ENTITY/PROJECT/ID") from None
+    sweep = find_sweep(source, path)
+    if sweep is None:
+        raise UsageError(f"{source.place}: no sweep {path.id}; give ID, PROJECT/ID or ENTITY/PROJECT/ID")
+    config = sweep.config
     # The SDK sorts them by name: a table begins with the size.
     parameters = dict(sorted(config["parameters"].items(), key=lambda item: _ORDER.get(item[0], len(_ORDER))))
     trials = [_trial(run, parameters) for run in list_runs(source, where(sweep=path.id))]
     begun = [trial["parameters"] for trial in trials]
     trials += [_waiting(point) for point in _grid(config) if point not in begun]
     trials.sort(key=lambda trial: _place(trial["parameters"]))
-    return {"sweep": str(path), "state": state, "address": address, "parameters": list(parameters), "trials": trials}
+    return {
+        "sweep": str(path),
+        "state": str(sweep.state).lower(),
+        "address": str(sweep.url),
+        "parameters": list(parameters),
+        "trials": trials,
+    }
 
 
 def _trial(run: RemoteRun, parameters: Mapping[str, Any]) -> dict[str, Any]:

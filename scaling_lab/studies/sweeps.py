@@ -37,7 +37,11 @@ class SweepPath:
 
 
 def split_path(text: str) -> tuple[str | None, str | None, str]:
-    """Entity, project and id of `ID`, `PROJECT/ID` or `ENTITY/PROJECT/ID`; None for what isn't said. Raises UsageError."""
+    """Entity, project and id of `ID`, `PROJECT/ID` or `ENTITY/PROJECT/ID`; None for what is not said.
+
+    Raises:
+        UsageError: if it is none of these.
+    """
     match text.strip("/").split("/"):
         case [id_] if id_:
             return None, None, id_
@@ -71,11 +75,8 @@ class Server:
 
     def state(self, path: SweepPath) -> str | None:
         """A sweep's state in W&B's words, or None if there is no such sweep. Raises RemoteError."""
-        try:
-            with told_as_ours(self.name):
-                return str(self.api.sweep(str(path)).state).upper()
-        except (ValueError, AttributeError):  # the SDK's own way to say that the answer holds no sweep
-            return None
+        sweep = find_sweep(self.source(path), path)
+        return None if sweep is None else str(sweep.state).upper()
 
     def address(self, path: SweepPath) -> str:
         """Where a browser finds a sweep."""
@@ -101,6 +102,17 @@ class Server:
             raise RemoteError(
                 f"{path}: {words[-1] if words else 'no answer'}; see `scaling-lab sweep status {path.id}`"
             )
+
+
+def find_sweep(source: Source, path: SweepPath) -> Any | None:
+    """A sweep as the SDK has it, or None if there is no such sweep. Raises RemoteError."""
+    try:
+        with told_as_ours(source.place):
+            return source.api.sweep(str(path))
+    except (RemoteError, ValueError) as error:  # the SDK's own way to say that the answer holds no sweep
+        if "Could not find sweep" in str(error):
+            return None
+        raise
 
 
 @contextlib.contextmanager

@@ -21,7 +21,7 @@ parameters:
   size:
     values: [small, tiny]
   learning_rate:
-    values: [1e-3]
+    values: [0.001]
 command:
   - ${env}
   - ${interpreter}

@@ -56,7 +56,7 @@ class Curves:
         return found
 
     def metrics(self, run: Row) -> tuple[str, dict[str, Points]]:
-        """The axis, and every metric with a number in it by name; at most MOST_METRICS."""
+        """The axis, and every metric with a number in it, losses first; at most MOST_METRICS."""
         # Short runs are shown whole up to a resolution; of long ones, rare rows other than evaluations may be missed.
         lines = history.thinned(self._store, run, METRIC_ROWS)
         rows = _parsed(lines)
@@ -66,7 +66,8 @@ class Curves:
             rows = sorted([*rows, *(row for row in added if row.get(STEP) not in seen)], key=_step_of)
         axis = TOKENS if any(TOKENS in row for row in rows) else STEP
         names = {name for row in rows for name, value in row.items() if isinstance(value, int | float)}
-        shown = sorted(name for name in names if not name.startswith("_") and name not in PROGRESS)
+        shown = [name for name in names if not name.startswith("_") and name not in PROGRESS]
+        shown.sort(key=lambda name: ("loss" not in name, name))
         return axis, {name: _thinned(_points(rows, axis, name)) for name in shown[:MOST_METRICS]}
 
     def _read_losses(self, run: Row) -> Losses:

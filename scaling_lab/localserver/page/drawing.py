@@ -16,6 +16,8 @@ SIZES = ("tiny", "small", "medium", "large", "xl")
 N_HUES, N_DASHES = len(SIZES), 3
 WIDTH = 1000
 LABEL_PIXELS = 16
+# Curves that end beyond this share of the width have their labels in the margin.
+EDGE = 0.9
 MOST_NAMED = 12
 
 
@@ -54,7 +56,7 @@ class Figure:
     x_ticks: list[tuple[float, str]]
     y_ticks: list[tuple[float, str]]
     curves: list[Drawn]
-    labels: list[tuple[float, str, int]]
+    labels: list[tuple[float, float, str, int]]
     legend: bool
     width: int = WIDTH
     most_named: int = MOST_NAMED
@@ -80,7 +82,7 @@ def draw(
         x_ticks=[(100 * share, text) for share, text in x_axis.ticks()],
         y_ticks=[(height * (1 - share), text) for share, text in y_axis.ticks()],
         curves=[_drawn(curve, place, x_axis, y_axis, height) for place, curve in enumerate(shown)],
-        labels=_end_labels(shown, y_axis, height) if by_size else [],
+        labels=_end_labels(shown, x_axis, y_axis, height) if by_size else [],
         legend=named and not by_size,
     )
 
@@ -109,24 +111,34 @@ def _drawn(curve: Curve, place: int, x_axis: Axis, y_axis: Axis, height: int) ->
     return Drawn(curve.name, _told(curve), curve.address, hue, dash, "".join(pieces), dots)
 
 
-def _end_labels(curves: Iterable[Curve], y_axis: Axis, height: int) -> list[tuple[float, str, int]]:
-    """The size of each curve beside its last point, moved apart where they would overlap."""
-    ends: dict[str, float] = {}
+def _end_labels(
+    curves: Iterable[Curve], x_axis: Axis, y_axis: Axis, height: int
+) -> list[tuple[float, float, str, int]]:
+    """Each size beside the last point of its longest curve; where several end at the edge, moved apart."""
+    last: dict[str, tuple[float, float]] = {}
     for curve in curves:
-        last = max(_numbers(curve))
-        ends.setdefault(curve.size, height * (1 - y_axis.share(last[1])))
+        last[curve.size] = max(max(_numbers(curve)), last.get(curve.size, (0.0, 0.0)))
+    ends = {size: (x_axis.share(x), height * (1 - y_axis.share(y))) for size, (x, y) in last.items()}
+    at_edge = {size: pixels for size, (share, pixels) in ends.items() if share > EDGE}
+    apart = _apart(at_edge, height)
+    return [
+        (100.0 if size in apart else 100 * share, apart.get(size, pixels), size, SIZES.index(size))
+        for size, (share, pixels) in ends.items()
+    ]
+
+
+def _apart(wanted: dict[str, float], height: int) -> dict[str, float]:
+    """Places near those wanted, none closer to the next than a line of text."""
     placed, lowest = [], float("-inf")
-    for size, wanted in sorted(ends.items(), key=lambda item: item[1]):
-        lowest = max(wanted, lowest + LABEL_PIXELS)
-        placed.append((lowest, size, SIZES.index(size)))
+    for size, pixels in sorted(wanted.items(), key=lambda item: item[1]):
+        lowest = max(pixels, lowest + LABEL_PIXELS)
+        placed.append((size, lowest))
     # Pushed out at the bottom, all that touch move up together.
-    highest = float(height)
-    for place in range(len(placed) - 1, -1, -1):
-        pixels, size, hue = placed[place]
-        highest = min(pixels, highest)
-        placed[place] = (highest, size, hue)
-        highest -= LABEL_PIXELS
-    return placed
+    highest, found = float(height), {}
+    for size, pixels in reversed(placed):
+        found[size] = min(pixels, highest)
+        highest = found[size] - LABEL_PIXELS
+    return found
 
 
 def _described(curves: Sequence[Curve], axis: str) -> str:

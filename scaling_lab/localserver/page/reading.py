@@ -159,13 +159,16 @@ class Reading:
     def artifacts(self, run: Row) -> list[dict[str, Any]]:
         """Artifacts that a run made, and those it used."""
         sql = (
-            "SELECT artifacts.*, how, (SELECT group_concat(alias, ', ') FROM artifact_aliases "
-            "WHERE artifact = artifacts.id) AS aliases FROM (SELECT id AS artifact, 'made' AS how FROM artifacts "
-            "WHERE run = ? UNION SELECT artifact, 'used' FROM artifact_uses WHERE run = ?) AS found "
-            "JOIN artifacts ON artifacts.id = found.artifact WHERE version IS NOT NULL "
-            f"ORDER BY how, id LIMIT {MOST_LISTED}"
+            "SELECT role, bytes, file_count, collections.name, collections.type, version, "
+            "(SELECT group_concat(alias, ', ') FROM aliases WHERE artifact = artifacts.id "
+            "AND collection = artifacts.collection) AS aliases FROM artifact_uses "
+            "JOIN artifacts ON artifacts.id = artifact_uses.artifact "
+            "JOIN collections ON collections.id = artifacts.collection "
+            "JOIN memberships ON memberships.artifact = artifacts.id AND memberships.collection = artifacts.collection "
+            f"WHERE artifact_uses.run = ? ORDER BY role, artifacts.id LIMIT {MOST_LISTED}"
         )
-        return [dict(row) for row in self._store.rows(sql, (run["id"], run["id"]))]
+        rows = self._store.rows(sql, (run["id"],))
+        return [{**dict(row), "how": "made" if row["role"] == "output" else "used"} for row in rows]
 
     # Sweeps
 
@@ -211,8 +214,8 @@ def config_of(run: Row) -> dict[str, Any]:
 
 
 def summary_of(run: Row) -> dict[str, Any]:
-    """A run's summary without what the SDK adds."""
-    return {key: value for key, value in _object(run["summary"]).items() if key != "_wandb"}
+    """A run's summary without what the SDK adds: its version, its clock."""
+    return {key: value for key, value in _object(run["summary"]).items() if not key.startswith("_")}
 
 
 def _line(row: Row) -> RunLine:
@@ -233,7 +236,7 @@ def _line(row: Row) -> RunLine:
         steps=steps if isinstance(steps, int) else None,
         loss=_measured(summary.get(TRAIN_LOSS)),
         val_loss=_measured(summary.get(VAL_LOSS)),
-        speed=_measured(summary.get(SPEED)),
+        speed=_whole(_measured(summary.get(SPEED))),
         created=formats.seconds_of(row["created_at"]),
         heartbeat=row["heartbeat"],
     )
@@ -257,6 +260,10 @@ def _measured(value: Any) -> Any:
     if isinstance(value, dict):
         return next((value[key] for key in ("min", "max", "mean", "last") if key in value), None)
     return value
+
+
+def _whole(value: Any) -> Any:
+    return round(value) if isinstance(value, float) and 10 <= value < 1e15 else value
 
 
 def _object(text: str | None) -> dict[str, Any]:

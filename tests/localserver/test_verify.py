@@ -1,0 +1,126 @@
+"""What W&B itself checks of a server, and what faults on the way to one may not lose."""
+
+import http.server
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from servers import RunningServer, wait_until
+
+pytestmark = pytest.mark.slow
+
+LOGS = """
+import json, pathlib, sys, time, wandb
+settings = {"silent": True, "x_file_stream_transmit_interval": 0.5, "x_file_stream_retry_wait_max_seconds": 2}
+with wandb.init(project="p", id="faulty", settings=settings) as run:
+    artifact = wandb.Artifact("data", type="dataset")
+    for number in range(3):
+        with artifact.new_file(f"{number}.txt") as stream:
+            stream.write(str(number))
+    run.log_artifact(artifact)
+    for step in range(200):
+        run.log({"loss": step})
+        time.sleep(0.05)
+"""
+READS = """
+import json, wandb
+run = wandb.Api().run("local/p/faulty")
+artifact = wandb.Api().artifact("local/p/data:latest")
+print(json.dumps([[row["loss"] for row in run.scan_history(use_cache=False)], run.state, artifact.file_count]))
+"""
+
+
+def test_wandb_verify_finds_fault_only_with_what_needs_https_or_cors(server: RunningServer, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "wandb", "verify", "--host", server.url]
+    environment = server.environment() | {"WANDB_SILENT": "false"}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    checks = dict(re.findall(r"^((?:Checking|Running) .*?)\.{2,}(\S+)$", ended.stdout, re.MULTILINE))
+    passed = {check for check, sign in checks.items() if sign == "\N{WHITE HEAVY CHECK MARK}"}
+    assert len(checks) >= 9
+    assert set(checks) - passed == {
+        "Checking requests to base url",
+        "Checking requests made over signed URLs",
+        "Checking CORs configuration of the bucket",
+    }
+
+
+@pytest.fixture
+def faulty_way(server: RunningServer) -> Iterator[str]:
+    """An address that leads to the server but fails with 500, 503 or 429 every third time."""
+    count, lock = 0, threading.Lock()
+
+    class Way(http.server.BaseHTTPRequestHandler):
+        def pass_on(self) -> None:
+            nonlocal count
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            with lock:
+                count += 1
+                fails = count % 3 == 0
+            if fails:
+                self.send_error((500, 503, 429)[count // 3 % 3])
+                return
+            request = urllib.request.Request(server.url + self.path, data=body or None, method=self.command)
+            for name in ("Authorization", "Content-Type"):
+                if name in self.headers:
+                    request.add_header(name, self.headers[name])
+            try:
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    status, content = answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                status, content = error.code, error.read()
+                error.close()
+            # Files too are put and fetched this way.
+            content = content.replace(server.url.encode(), address.encode())
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_GET = do_POST = do_PUT = pass_on
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+    way = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Way)
+    address = f"http://127.0.0.1:{way.server_port}"
+    threading.Thread(target=way.serve_forever, daemon=True).start()
+    yield address
+    way.shutdown()
+    way.server_close()
+
+
+def test_a_server_that_fails_every_third_time_loses_nothing(
+    server: RunningServer, faulty_way: str, tmp_path: Path
+) -> None:
+    environment = server.environment() | {"WANDB_BASE_URL": faulty_way}
+    command = [sys.executable, "-c", LOGS]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=240)
+    assert json.loads(server.python(READS, cwd=tmp_path)) == [list(range(200)), "finished", 3]
+
+
+def test_a_server_killed_mid_run_and_started_again_loses_nothing(server: RunningServer, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", LOGS], cwd=tmp_path, env=server.environment(), stderr=subprocess.DEVNULL
+    )
+    rows = 'query Q { project(name: "p", entityName: "local") { run(name: "faulty") { historyLineCount } } }'
+
+    def begun() -> bool:
+        run = (server.graphql(rows)["project"] or {}).get("run")
+        return bool(run and run["historyLineCount"] > 20)
+
+    wait_until(begun, what="rows")
+    for _ in range(2):
+        server.stop(signal.SIGKILL)
+        server.start()
+    assert process.wait(timeout=240) == 0
+    assert json.loads(server.python(READS, cwd=tmp_path)) == [list(range(200)), "finished", 3]
