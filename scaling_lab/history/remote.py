@@ -16,6 +16,8 @@ from scaling_lab.tracking.wandb_run import has_api_key
 ReadingMode = Literal["auto", "online", "local"]
 
 DEFAULT_PROJECT = "music-scaling"
+# The job type of what keeps a report: no training, and so no run to read.
+REPORT_JOB = "report"
 DEFAULT_STORE = Path("outputs/local-wandb")
 # Runs in one answer. Each comes with its config and summary, some 6 KB.
 RUNS_A_PAGE = 100
@@ -144,7 +146,7 @@ def where(sweep: str | None = None, group: str | None = None, equal: Mapping[str
 
     Of several values for one key any will do.
     """
-    filters: Filters = {}
+    filters: Filters = {"jobType": {"$ne": REPORT_JOB}}
     if sweep:
         filters["sweep"] = sweep.rpartition("/")[2]
     if group:

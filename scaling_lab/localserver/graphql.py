@@ -145,7 +145,7 @@ class _Answer:
                 continue
             if _snake(name) in known:
                 arguments[_snake(name)] = value
-            elif name != "clientMutationId":
+            elif name.lower() != "clientmutationid":
                 self._gaps.note(f"{place}({name}:)")
         if missing := required - arguments.keys():
             raise Fault(f"{place}: needs {', '.join(sorted(missing))}")

@@ -74,6 +74,10 @@ CREATE TABLE trials (
     attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sweep, number)
 );
+CREATE TABLE views (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, type TEXT, name TEXT,
+    display_name TEXT, description TEXT, spec TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
+);
 CREATE TABLE collections (
     id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
     type TEXT NOT NULL, portfolio INTEGER NOT NULL, description TEXT, tags TEXT NOT NULL DEFAULT '[]',

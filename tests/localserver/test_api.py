@@ -59,12 +59,13 @@ def test_an_offline_run_synced_three_times_has_every_row_and_line_once(
     server: RunningServer, script: Script, tmp_path: Path
 ) -> None:
     script("""
-with wandb.init(project="p", id="late", mode="offline", settings={"console": "redirect"}) as run:
+with wandb.init(project="p", id="late", mode="offline") as run:
     pathlib.Path("kept.txt").write_text("kept")
     run.save("kept.txt")
     for step in range(500):
         print("line", step)
         run.log({"loss": step / 3})
+print("null")
 """)
     for _ in range(3):
         (folder,) = (tmp_path / "wandb").glob("offline-run-*")
@@ -87,7 +88,7 @@ def test_a_run_is_gone_on_with_only_as_asked(script: Script) -> None:
 mode = sys.argv[1]
 try:
     with wandb.init(project="p", id="again", resume=mode) as run:
-        begun_at = run.step
+        begun_at = run.starting_step
         for _ in range(3):
             run.log({"loss": 1})
     print(json.dumps(begun_at))

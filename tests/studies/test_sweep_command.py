@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,15 +47,6 @@ def checkout(tmp_path: Path) -> Path:
     write_corpus(folder / "music")
     (folder / "sweep.yaml").write_text(SWEEP)
     return folder
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[RunningServer]:
-    home = tmp_path / "home"
-    home.mkdir()
-    server = RunningServer(tmp_path / "store", home).start()
-    yield server
-    server.stop()
 
 
 def run(server: RunningServer, folder: Path, module: str, *arguments: str) -> subprocess.CompletedProcess[str]:

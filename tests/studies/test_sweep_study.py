@@ -21,7 +21,7 @@ STUDY = (
     *("-o", "recipe.evaluations=2", "--batch-size-tokens", "512", "-o", "data.sequence_length=64"),
 )
 # Long enough that nobody is done before the test has seen it train.
-LONG = ("--tokens", str(512 * 2000), "-o", "machine.checkpoint_every_seconds=1")
+LONG = ("--tokens", str(512 * 600), "-o", "machine.checkpoint_every_seconds=1")
 SHORT = ("--tokens", str(512 * 8))
 WAIT_SECONDS = 240.0
 
@@ -142,16 +142,16 @@ def test_a_stopped_study_goes_on_with_the_same_sweep_and_the_same_runs(desk: Des
     wait_until(lambda: not desk.processes(), 30, "every process to end")
     sweep, before = desk.sweep(), {name: desk.results(name) for name in names}
     assert {results["state"] for results in before.values()} == {"stopped"}
-    assert all(results["steps_done"] < 2000 for results in before.values())
+    assert all(results["steps_done"] < 600 for results in before.values())
 
     ended = desk.run(*arguments)
     assert ended.returncode == 0, ended.stderr
     assert f"sweep {sweep} goes on" in ended.stderr
     assert desk.sweep() == sweep
     for name in names:
-        assert desk.steps(name) == list(range(1, 2001))
+        assert desk.steps(name) == list(range(1, 601))
         assert desk.results(name)["wandb_id"] == before[name]["wandb_id"]
-    assert desk.trials(sweep) == [("tiny", "finished", 2000), ("small", "finished", 2000)]
+    assert desk.trials(sweep) == [("tiny", "finished", 600), ("small", "finished", 600)]
 
 
 def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: Desk) -> None:
@@ -167,9 +167,9 @@ def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: De
     _, said = study.communicate(timeout=WAIT_SECONDS)
     assert study.returncode == 0, said
     assert "an agent was lost (exit code -9); another takes its place" in said
-    assert desk.steps(name) == list(range(1, 2001))
+    assert desk.steps(name) == list(range(1, 601))
     assert desk.results(name)["wandb_id"] == run_id
-    assert desk.trials(desk.sweep()) == [("tiny", "finished", 2000)]
+    assert desk.trials(desk.sweep()) == [("tiny", "finished", 600)]
     server.stop()
 
 

@@ -16,7 +16,9 @@ TOKENS, STEP = "train/tokens", "_step"
 # What only says how far a run is.
 PROGRESS = (TOKENS, "train/step", "train/flops")
 
+# Of one run alone; where many share a figure, fewer of each are as fine to the eye.
 LOSS_POINTS, VAL_POINTS = 240, 80
+MOST_POINTS = 4800
 METRIC_POINTS, METRIC_ROWS, MOST_METRICS = 300, 2000, 60
 MOST_REMEMBERED = 512
 
@@ -38,17 +40,18 @@ class Curves:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._remembered: OrderedDict[tuple[int, float], Losses] = OrderedDict()
+        self._remembered: OrderedDict[tuple[int, float, int], Losses] = OrderedDict()
         self._lock = threading.Lock()
 
-    def losses(self, run: Row) -> Losses:
-        """train/loss and val/loss of a run."""
-        key = (run["id"], run["heartbeat"])
+    def losses(self, run: Row, n_runs: int) -> Losses:
+        """train/loss and val/loss of a run, one of `n_runs` in a figure."""
+        size = min(LOSS_POINTS, MOST_POINTS // n_runs)
+        key = (run["id"], run["heartbeat"], size)
         with self._lock:
             if key in self._remembered:
                 self._remembered.move_to_end(key)
                 return self._remembered[key]
-        found = self._read_losses(run)
+        found = self._read_losses(run, size)
         with self._lock:
             self._remembered[key] = found
             while len(self._remembered) > MOST_REMEMBERED:
@@ -70,9 +73,10 @@ class Curves:
         shown.sort(key=lambda name: ("loss" not in name, name))
         return axis, {name: _thinned(_points(rows, axis, name)) for name in shown[:MOST_METRICS]}
 
-    def _read_losses(self, run: Row) -> Losses:
-        rows = _parsed(history.thinned(self._store, run, LOSS_POINTS))
-        evaluations = _parsed(history.evaluations(self._store, run["id"], VAL_POINTS))
+    def _read_losses(self, run: Row, size: int) -> Losses:
+        # These names stand at the top of a row, so that nothing needs to be flattened.
+        rows = [json.loads(line) for line in history.thinned(self._store, run, size)]
+        evaluations = [json.loads(line) for line in history.evaluations(self._store, run["id"], min(size, VAL_POINTS))]
         axis = TOKENS if any(TOKENS in row for row in rows) else STEP
         return Losses(axis, _points(rows, axis, TRAIN_LOSS), _points(evaluations, axis, VAL_LOSS))
 

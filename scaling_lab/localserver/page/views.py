@@ -181,7 +181,7 @@ class _Pages:
         return project
 
     def _losses(self, runs: Sequence[RunLine], title: str) -> Figure | None:
-        read = [(run, self._curves.losses(run.row)) for run in runs]
+        read = [(run, self._curves.losses(run.row, len(runs))) for run in runs]
         # One figure has one axis: that of the first run that has points.
         axis = next((losses.axis for _, losses in read if losses.train or losses.val), "")
         curves = [
