@@ -1,8 +1,10 @@
 """Having a server: one for a store, shared, gone when nobody needs it, and nothing written into the user's home."""
 
+import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,6 +83,16 @@ def test_the_key_is_the_owners_alone_and_stays_the_same(server: RunningServer) -
     assert key.read_text().strip() == server.api_key
     server.stop()
     assert server.start().api_key == server.api_key
+
+
+def test_another_stores_server_at_the_old_address_is_not_taken_for_ones_own(
+    make_server: Callable[..., RunningServer],
+) -> None:
+    gone, other = make_server(), make_server()
+    gone.stop(signal.SIGKILL)
+    (gone.store / "server.json").write_text((other.store / "server.json").read_text())
+    assert find_server(gone.store) is None
+    assert find_server(other.store) is not None
 
 
 def test_a_taken_port_is_said(server: RunningServer, tmp_path: Path) -> None:
