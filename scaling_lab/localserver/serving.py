@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO
 
 from scaling_lab.errors import RemoteError, UsageError
-from scaling_lab.localserver.store import api_key_of
+from scaling_lab.localserver.store import api_key_of, mark_of
 
 ADDRESS_FILE, USERS_FILE, LOG_FILE = "server.json", "users", "server.log"
 START_SECONDS = 30.0
@@ -61,10 +61,12 @@ def find_server(store: Path) -> LocalServer | None:
     try:
         url = json.loads((store / ADDRESS_FILE).read_bytes())["url"]
         with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
-            alive = answer.status == 200
+            mark = answer.read(64).decode().strip()
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return LocalServer(url, api_key_of(store)) if alive else None
+    api_key = api_key_of(store)
+    # The port that this store was last served at may be another store's by now.
+    return LocalServer(url, api_key) if mark == mark_of(api_key) else None
 
 
 def in_use(store: Path) -> bool:

@@ -9,6 +9,7 @@ Writing goes through one connection, one transaction at a time; each thread read
 """
 
 import fcntl
+import hashlib
 import os
 import re
 import secrets
@@ -217,6 +218,11 @@ def api_key_of(folder: Path) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise UsageError(f"{path}: can't be written ({error.strerror}); give another --store") from None
+
+
+def mark_of(api_key: str) -> str:
+    """What tells one store's server from another's at the same address, and gives nothing away."""
+    return hashlib.sha256(f"store {api_key}".encode()).hexdigest()[:16]
 
 
 def now() -> str:
