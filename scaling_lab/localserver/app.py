@@ -5,7 +5,7 @@
     PUT, GET /storage/…                             files, at signed addresses
     GET /artifacts/…, /artifactsV2/…                an artifact's content, at addresses that the SDK makes up itself
     GET /gaps                                       what the SDK asked for and this server doesn't have
-    GET /healthz                                    whether it is up
+    GET /healthz                                    whether it is up, and of which store
     GET /, /login, /{entity}/{project}/…            pages for people (page/)
 
 Work on the store is done in threads: while the event loop waited, the SDK would ask again.

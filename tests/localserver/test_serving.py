@@ -1,10 +1,8 @@
 """Having a server: one for a store, shared, gone when nobody needs it, and nothing written into the user's home."""
 
-import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -56,6 +54,19 @@ def test_a_running_server_is_shared_and_stays(server: RunningServer) -> None:
     assert find_server(server.store) is not None
 
 
+def test_a_server_of_another_store_at_the_old_address_is_not_taken_for_this_ones(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    store = tmp_path / "other"
+    store.mkdir()
+    (store / "server.json").write_text((server.store / "server.json").read_text())
+    assert find_server(store) is None
+    with serving(store) as own:
+        assert own.url != server.url
+        assert own.api_key != server.api_key
+        assert find_server(store) == own
+
+
 def test_a_server_outlives_no_command_that_was_killed(tmp_path: Path) -> None:
     store = tmp_path / "store"
     source = "import sys, time\nfrom pathlib import Path\nfrom scaling_lab.localserver import serving\n"
@@ -83,16 +94,6 @@ def test_the_key_is_the_owners_alone_and_stays_the_same(server: RunningServer) -
     assert key.read_text().strip() == server.api_key
     server.stop()
     assert server.start().api_key == server.api_key
-
-
-def test_another_stores_server_at_the_old_address_is_not_taken_for_ones_own(
-    make_server: Callable[..., RunningServer],
-) -> None:
-    gone, other = make_server(), make_server()
-    gone.stop(signal.SIGKILL)
-    (gone.store / "server.json").write_text((other.store / "server.json").read_text())
-    assert find_server(gone.store) is None
-    assert find_server(other.store) is not None
 
 
 def test_a_taken_port_is_said(server: RunningServer, tmp_path: Path) -> None:
