@@ -1,11 +1,15 @@
 """A command line to call in process, in an empty folder and with nothing of ours in the environment."""
 
+import itertools
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from cli_in_process import CommandLine, Ended
+from servers import RunningServer, running_server
 
 from scaling_lab.commands.app import main
 
@@ -34,3 +38,17 @@ def scaling_lab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
         return Ended(int(ended.value.code or 0), printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture
+def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
+    """`make_server(crashed_after_seconds=3)`: a local server over a new store, up until the test is over."""
+    numbers = itertools.count()
+    with ExitStack() as servers:
+        yield lambda **options: servers.enter_context(running_server(tmp_path / f"server{next(numbers)}", **options))
+
+
+@pytest.fixture
+def server(make_server: Callable[..., RunningServer]) -> RunningServer:
+    """A local server with an empty store, up until the test is over."""
+    return make_server()

@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,22 @@ class RunningServer:
     def gaps(self) -> dict[str, int]:
         """What the SDK asked for and didn't get."""
         return json.loads(self.get("/gaps"))
+
+
+@contextmanager
+def running_server(folder: Path, **options: Any) -> Iterator[RunningServer]:
+    """A server with an empty store in `folder`. Whatever the SDK asks of it and it doesn't have fails the test."""
+    home = folder / "home"
+    home.mkdir(parents=True)
+    server = RunningServer(folder / "store", home, **options).start()
+    try:
+        yield server
+        assert server.process is not None
+        # One that a test killed answers no more.
+        gaps = server.gaps() if server.process.poll() is None else {}
+    finally:
+        server.stop()
+    assert gaps == {}
 
 
 def wait_until(condition: Any, seconds: float = 60, what: str = "it") -> Any:

@@ -27,6 +27,7 @@ LEVEL = {stage: level for level, stages in enumerate(LEVELS) for stage in stages
 HOMES = {
     "torch": ("data/batches.py", "model/", "training/"),
     "wandb": ("tracking/", "studies/", "history/"),
+    "wandb_workspaces": ("studies/",),
     "plotly": ("report/",),
     "scipy": ("laws/",),
     "music21": (),

@@ -18,9 +18,10 @@ from scaling_lab.version import __version__
 COMMANDS = {
     "train": "Train one size of the ladder, or go on with an interrupted run.",
     "study": "Train every size of a ladder, fit the law, write the report.",
+    "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
-    "history": "Pull the rows of runs out of W&B, for other tools.",
     "server": "Serve W&B's protocol on this machine, with no account.",
+    "history": "Pull the rows of runs out of W&B, for other tools.",
     "config": "Show, check and explain configurations.",
 }
 

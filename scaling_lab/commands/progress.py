@@ -12,7 +12,7 @@ from scaling_lab.tracking import metrics
 
 if TYPE_CHECKING:
     from scaling_lab.history.pull import PullStatus
-    from scaling_lab.studies.run import RunStatus
+    from scaling_lab.studies.status import RunStatus
     from scaling_lab.training.plan import RunPlan
 
 PLAIN_LINE_SECONDS = 10.0

@@ -5,6 +5,7 @@ Runs are read from their folders (`--results-dir outputs/scaling_study`), or pul
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ from scaling_lab.errors import UsageError
 if TYPE_CHECKING:
     from scaling_lab.history.remote import Filters, ReadingMode
     from scaling_lab.history.runs import LeftOut, RunRecord
+    from scaling_lab.studies.analysis import StudyAnalysis
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -51,6 +53,9 @@ def report(
             "--out", metavar="FILE", help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html."
         ),
     ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Make a W&B Report in the project too; wants scaling-lab[publish].")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study's results as pure JSON.")] = False,
 ) -> None:
     """Draw the report of a study from its runs' folders, or from their rows in a project; nothing is trained.
@@ -63,7 +68,11 @@ def report(
     for option, value in of_project.items():
         if value and not project:
             raise UsageError(f"command line {option}: says which runs of a project; give --project too")
+    if publish and not project:
+        raise UsageError("command line --publish: a W&B Report is made in a project of W&B's; give --project too")
     mode, equal = reading_mode(tracking), equal_values(filters)
+    if publish:
+        _require_publishable(mode)
     from scaling_lab.history.remote import where
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
@@ -77,10 +86,33 @@ def report(
         analysis = analyse(*read_runs(folder))
         default_out = folder / "report.html"
     path = build_report(analysis, out or default_out)
+    if publish and project:
+        _publish(analysis, project, entity, mode, sweep or group)
     if as_json:
         typer.echo(json.dumps(study_results(analysis), indent=2))
     else:
         typer.echo(f"{analysis.conclusion}\nreport: {path}")
+
+
+def _require_publishable(mode: "ReadingMode") -> None:
+    """What a W&B Report needs, asked before anything is pulled. Raises UsageError."""
+    from scaling_lab.studies.publish import workspaces_package
+    from scaling_lab.tracking.wandb_run import has_api_key
+
+    if mode == "local" or not has_api_key():
+        raise UsageError("command line --publish: W&B Reports are W&B's; log in (`wandb login`), and read from there")
+    workspaces_package()
+
+
+def _publish(
+    analysis: "StudyAnalysis", project: str, entity: str | None, mode: "ReadingMode", study: str | None
+) -> None:
+    from scaling_lab.history.remote import opened
+    from scaling_lab.studies.publish import publish_report
+
+    with opened(project, entity, mode) as source:
+        address = publish_report(source, analysis, f"Scaling study: {study or project}")
+    print(f"W&B Report: {address}", file=sys.stderr)
 
 
 def _pulled(

@@ -18,31 +18,12 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 
 import typer
 
-from scaling_lab.config import LADDERS, SIZES, Override, ResolvedConfig, resolve_config
+from scaling_lab.config import Override, ResolvedConfig, resolve_config
 from scaling_lab.config.fields import FIELDS
+from scaling_lab.config.options import OPTIONS, SHORT_OPTIONS
 
 P = ParamSpec("P")
 _Key = tuple[str, str, str]
-
-# Option, metavar, and the key it stands for.
-_KEYS = (
-    ("--size", "|".join(SIZES), "size"),
-    ("--ladder", "|".join(LADDERS), "ladder"),
-    ("--batch-size-tokens", "TOKENS", "recipe.batch_size_tokens"),
-    ("--learning-rate", "RATE", "recipe.learning_rate"),
-    ("--seed", "N", "seed"),
-    ("--tokens", "TOKENS", "recipe.tokens"),
-    ("--epochs", "N", "recipe.epochs"),
-    ("--data-dir", "DIR", "data.dir"),
-    ("--name", "NAME", "name"),
-    ("--output-dir", "DIR", "output_dir"),
-    ("--tracking", "auto|online|local|offline|disabled", "tracking.mode"),
-    ("--project", "NAME", "tracking.project"),
-    ("--device", "auto|cpu|cuda", "machine.device"),
-    ("--precision", "auto|bf16|fp32", "machine.precision"),
-    ("--threads", "N", "machine.threads"),
-)
-_SHORT = {"--size": "-s"}
 
 
 @dataclass(frozen=True)
@@ -61,7 +42,7 @@ def takes_run_options(
     command: Callable[Concatenate[RunOptions, P], None], without: Container[str] = ()
 ) -> Callable[..., None]:
     """Gives a command, whose first parameter is a RunOptions, the options of a run; its own follow them in the help."""
-    keys = tuple(entry for entry in _KEYS if entry[0] not in without)
+    keys = tuple(entry for entry in OPTIONS if entry[0] not in without)
     own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
     parameters = [*_parameters(keys), *(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own)]
 
@@ -101,7 +82,7 @@ def _parameter(name: str, annotation: Any, option: Any, default: Any) -> inspect
 
 
 def _keyed(flag: str, metavar: str, key: str) -> Any:
-    names = [flag, _SHORT[flag]] if flag in _SHORT else [flag]
+    names = [flag, SHORT_OPTIONS[flag]] if flag in SHORT_OPTIONS else [flag]
     return typer.Option(*names, metavar=metavar, help=FIELDS[key].description, show_default=False)
 
 

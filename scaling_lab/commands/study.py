@@ -1,17 +1,21 @@
 """`scaling-lab study --ladder mini`: train the five sizes, fit the law, write the report."""
 
 import json
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from scaling_lab.commands.run_options import RunOptions, takes_study_options
 from scaling_lab.config import SIZES, Override, RunConfig
-from scaling_lab.errors import UsageError
+from scaling_lab.errors import RemoteError, UsageError
 
 if TYPE_CHECKING:
+    from scaling_lab.studies.as_sweep import Records
     from scaling_lab.studies.plan import StudyPlan
+    from scaling_lab.studies.status import RunStatus
+    from scaling_lab.studies.sweeps import ServerMode, SweepPath
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -52,21 +56,87 @@ def study(
 
 
 def _run(plan: "StudyPlan", as_json: bool) -> None:
-    from scaling_lab.commands.progress import StudyProgress
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse
     from scaling_lab.studies.results import name_runs, write_study_results
-    from scaling_lab.studies.run import require_all_complete, run_study
+    from scaling_lab.studies.run import require_all_complete
+    from scaling_lab.tracking.results import STUDY_RESULTS_NAME
 
     name_runs(plan)
-    with StudyProgress() as progress:
-        statuses = run_study(plan, progress.watch)
-    analysis = analyse(*read_runs(plan.folder))
+    trained = _trained(plan)
+    analysis = analyse(*(trained.records or read_runs(plan.folder)))
     content = write_study_results(plan, analysis)
     report = build_report(analysis, plan.folder / "report.html")
+    if trained.sweep is not None:
+        _keep(plan, trained.sweep, [report, plan.folder / STUDY_RESULTS_NAME])
     typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")
-    require_all_complete(statuses)
+    require_all_complete(trained.statuses)
+
+
+class _Trained(NamedTuple):
+    """How every run ended; their records as a server gave them, None where folders have them; and their sweep."""
+
+    statuses: "list[RunStatus]"
+    records: "Records | None" = None
+    sweep: "SweepPath | None" = None
+
+
+def _trained(plan: "StudyPlan") -> _Trained:
+    from scaling_lab.studies.status import first_look
+    from scaling_lab.tracking.wandb_run import resolve_mode
+
+    mode = resolve_mode(plan.configs[0].tracking.mode)
+    if not plan.unfinished():
+        return _Trained(first_look(plan))
+    if mode == "online" or mode == "local":
+        return _as_sweep(plan, mode)
+    return _Trained(_as_processes(plan))
+
+
+def _as_processes(plan: "StudyPlan") -> "list[RunStatus]":
+    from scaling_lab.commands.progress import StudyProgress
+    from scaling_lab.studies.processes import Processes
+    from scaling_lab.studies.run import run_study
+
+    with StudyProgress() as progress:
+        return run_study(plan, Processes(plan), progress.watch)
+
+
+def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> _Trained:
+    """The study as a W&B sweep, trained by agents, read back from the server."""
+    from scaling_lab.commands.progress import StudyProgress
+    from scaling_lab.studies.agents import Agents
+    from scaling_lab.studies.as_sweep import find_or_create, pulled, renewed
+    from scaling_lab.studies.run import run_study
+    from scaling_lab.studies.sweeps import wandb_server
+
+    first = plan.configs[0]
+    with wandb_server(mode, first.tracking_store) as server:
+        sweep = find_or_create(plan, server, _say)
+        agents = Agents(plan, sweep, lambda: renewed(plan, server, sweep, _say), _say)
+        with StudyProgress() as progress:
+            statuses = run_study(plan, agents, progress.watch)
+        return _Trained(statuses, pulled(plan, server, agents.sweep, _say), agents.sweep)
+
+
+def _keep(plan: "StudyPlan", sweep: "SweepPath", files: list[Path]) -> None:
+    """Log report and results beside the runs; a server that fails now takes nothing from what was found."""
+    from scaling_lab.studies.publish import keep_results
+    from scaling_lab.studies.sweeps import wandb_server
+    from scaling_lab.tracking.wandb_run import resolve_mode
+
+    tracking = plan.configs[0].tracking
+    mode = "local" if resolve_mode(tracking.mode) == "local" else "online"
+    try:
+        with wandb_server(mode, plan.configs[0].tracking_store) as server:
+            keep_results(server.source(sweep), sweep.id, files)
+    except RemoteError as error:
+        _say(f"report and results were not kept on the server: {error}")
+
+
+def _say(words: str) -> None:
+    print(f"study: {words}", file=sys.stderr, flush=True)
 
 
 def _configs(options: RunOptions, sizes: list[str], seeds: list[str]) -> list[RunConfig]:

@@ -29,32 +29,32 @@ def train(
     config = options.resolve().config
     if dry_run:
         _print_plan(config, as_json)
-    elif not _stands_idle():
+        return
+    from scaling_lab.tracking.results import error_kept
+
+    with error_kept(config.run_dir):
         _train(config, as_json)
-
-
-def _stands_idle() -> bool:
-    """Whether torchrun started this process beside the one that trains; several don't share a run yet."""
-    rank, world_size = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    if rank == "0":
-        return False
-    print(f"rank {rank} of {world_size} has nothing to do: rank 0 alone trains this run", file=sys.stderr)
-    return True
 
 
 def _train(config: "RunConfig", as_json: bool) -> None:
     from scaling_lab.commands.progress import RunProgress
     from scaling_lab.data.dataset import open_configured
+    from scaling_lab.training.distributed import World
+    from scaling_lab.training.loop import follow
     from scaling_lab.training.loop import train as train_run
     from scaling_lab.training.plan import plan_run
 
+    world = World.join()
+    if not world.leads:
+        follow(config, world)
+        return
     # The SDK's own lines would run through the progress display.
     os.environ.setdefault("WANDB_SILENT", "true")
     dataset = open_configured(config.data)
     for warning in (*dataset.warnings, *plan_run(config, dataset).notes()):
         print(f"warning: {warning}", file=sys.stderr)
     with RunProgress(config.run_name) as progress:
-        record = train_run(config, dataset, progress.watch)
+        record = train_run(config, dataset, progress.watch, world)
     if as_json:
         typer.echo(json.dumps(record.results, indent=2))
         return

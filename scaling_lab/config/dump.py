@@ -1,5 +1,6 @@
 """Writes a RunConfig as the YAML that reads back as the same RunConfig: a run's own config.yaml."""
 
+from collections.abc import Sequence
 from pathlib import Path, PosixPath, WindowsPath
 from typing import Any
 
@@ -15,9 +16,36 @@ def dump_yaml(config: RunConfig) -> str:
 
     `load_config` on the result gives an equal RunConfig, whatever presets and defaults say by then.
     """
-    body = yaml.dump(config.model_dump(), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
     heading = f"# One run, resolved by scaling-lab {__version__}. `scaling-lab train --config` of this file repeats it."
-    return f"{heading}\n{body}"
+    return f"{heading}\n{_as_yaml(config.model_dump())}"
+
+
+def dump_common(configs: Sequence[RunConfig]) -> str:
+    """What several runs share, as YAML: with `--size` and `--seed` of one of them it gives that RunConfig again.
+
+    Keys that differ are those of its size's preset, which are found again by its name.
+    """
+    dumps = [config.model_dump(exclude={"size", "seed"}) for config in configs]
+    shared = _shared(dumps)
+    heading = (
+        f"# What the runs of a study share, resolved by scaling-lab {__version__}; `--size` and `--seed` name one."
+    )
+    return f"{heading}\n{_as_yaml(shared)}"
+
+
+def _shared(dumps: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    first, *others = dumps
+    shared: dict[str, Any] = {}
+    for key, value in first.items():
+        if isinstance(value, dict):
+            shared[key] = _shared([dump[key] for dump in dumps])
+        elif all(other[key] == value for other in others):
+            shared[key] = value
+    return shared
+
+
+def _as_yaml(content: dict[str, Any]) -> str:
+    return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=10_000)
 
 
 class _Dumper(yaml.SafeDumper):

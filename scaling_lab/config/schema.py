@@ -7,6 +7,7 @@ presets, a YAML file, the environment and the command line (see `scaling_lab.con
 what is valid.
 """
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -21,6 +22,9 @@ TrackingMode = Literal["auto", "online", "local", "offline", "disabled"]
 
 # A name that may become a folder or a W&B identifier on every system.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+# The same, with values of the run to be filled in: "{size}-lr{learning_rate}".
+NamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9._{}-]{0,99}$")]
+DEFAULT_NAME = "{ladder}-{size}-seed{seed}"
 
 
 class Section(BaseModel):
@@ -237,17 +241,40 @@ class RunConfig(Section):
     size: Size = Field(description="One rung of the ladder.")
     seed: int = Field(default=0, ge=0, lt=2**31, description="Fixes initial weights and the order of documents.")
     output_dir: Path = Field(default=Path("outputs"), description="Folder under which each run has its own.")
-    name: Name | None = Field(default=None, description="The run's folder and W&B name; absent, as in mini-tiny-seed0.")
+    name: NamePattern | None = Field(
+        default=None,
+        description="The run's folder and W&B name, where {ladder}, {size}, {seed}, {learning_rate} and "
+        "{batch_size_tokens} are filled in; absent, as in mini-tiny-seed0.",
+    )
     model: ModelConfig
     data: DataConfig
     recipe: RecipeConfig
     machine: MachineConfig = MachineConfig()
     tracking: TrackingConfig = TrackingConfig()
 
+    @model_validator(mode="after")
+    def _name_can_be_filled(self) -> "RunConfig":
+        if {"{", "}"} & set(self.run_name):
+            places = ", ".join(f"{{{place}}}" for place in self._places)
+            raise ValueError(f"name: {self.name!r} can't be filled in; in braces there may be {places}")
+        return self
+
     @property
     def run_name(self) -> str:
-        """The name given, or one that tells runs of a study apart."""
-        return self.name or f"{self.ladder}-{self.size}-seed{self.seed}"
+        """The name given, filled in, or one that tells runs of a study apart."""
+        places = self._places
+        return re.sub(r"\{(\w+)\}", lambda found: places.get(found[1], found[0]), self.name or DEFAULT_NAME)
+
+    @property
+    def _places(self) -> dict[str, str]:
+        """What may be filled in in a name."""
+        return {
+            "ladder": self.ladder,
+            "size": self.size,
+            "seed": str(self.seed),
+            "learning_rate": f"{self.recipe.learning_rate:g}",
+            "batch_size_tokens": str(self.recipe.batch_size_tokens),
+        }
 
     @property
     def run_dir(self) -> Path:

@@ -16,6 +16,8 @@ from scaling_lab.tracking.wandb_run import has_api_key
 ReadingMode = Literal["auto", "online", "local"]
 
 DEFAULT_PROJECT = "music-scaling"
+# The job type of what keeps a report: no training, and so no run to read.
+REPORT_JOB = "report"
 DEFAULT_STORE = Path("outputs/local-wandb")
 # Runs in one answer. Each comes with its config and summary, some 6 KB.
 RUNS_A_PAGE = 100
@@ -118,7 +120,7 @@ def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
         except ValueError as error:  # the SDK's own way to say that the answer holds no project
             if "Could not find project" not in str(error):
                 raise
-    raise UsageError(f"{source.place}: no such project, or this key may not see it; {_projects(source)}")
+    raise UsageError(f"{source.place}: no such project, or this key may not see it; check --project and --entity")
 
 
 def _remote_run(run: Any) -> RemoteRun:
@@ -139,21 +141,12 @@ def _remote_run(run: Any) -> RemoteRun:
     )
 
 
-def _projects(source: Source) -> str:
-    """What to do about a project that isn't there: the names of those that are."""
-    with told_as_ours(source.place):
-        names = sorted(project.name for project in source.api.projects(source.entity))
-    if not names:
-        return f"{source.entity} has no project at all; give another --entity, or train some runs first"
-    return f"give one of {source.entity}'s as --project: {', '.join(names[:10])}{', …' * (len(names) > 10)}"
-
-
 def where(sweep: str | None = None, group: str | None = None, equal: Mapping[str, list[Any]] | None = None) -> Filters:
     """Filters for a sweep, a group, and values: a key of `equal` is one of the config, or one that W&B knows itself.
 
     Of several values for one key any will do.
     """
-    filters: Filters = {}
+    filters: Filters = {"jobType": {"$ne": REPORT_JOB}}
     if sweep:
         filters["sweep"] = sweep.rpartition("/")[2]
     if group:

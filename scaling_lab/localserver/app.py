@@ -6,7 +6,7 @@
     GET /artifacts/…, /artifactsV2/…                an artifact's content, at addresses that the SDK makes up itself
     GET /gaps                                       what the SDK asked for and this server doesn't have
     GET /healthz                                    whether it is up
-    GET /, /{entity}/{project}/…                    pages for people (page/)
+    GET /, /login, /{entity}/{project}/…            pages for people (page/)
 
 Work on the store is done in threads: while the event loop waited, the SDK would ask again.
 """
@@ -32,13 +32,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from scaling_lab.localserver import file_stream, storage
 from scaling_lab.localserver.artifacts import Artifacts
 from scaling_lab.localserver.graphql import Fault, Gaps, execute
+from scaling_lab.localserver.page import cookie_of, login_address, not_found, page_routes
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Store
 from scaling_lab.localserver.sweeps import Sweeps
 
 LARGEST_BODY_BYTES = 64 * 2**20
-COOKIE = "scaling-lab-key"
 
 log = logging.getLogger(__name__)
 
@@ -61,8 +61,10 @@ def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_afte
         Route("/artifactsV2/{path:path}", _answered(served.get_content), methods=["GET"]),
         Route("/gaps", lambda request: JSONResponse(gaps.counts())),
         Route("/healthz", lambda request: PlainTextResponse("ok\n")),
+        *page_routes(runs, crashed_after_seconds),
     ]
-    return Starlette(routes=routes, middleware=[Middleware(_Gate, hosts=hosts, api_key=store.api_key)])
+    gate = Middleware(_Gate, hosts=hosts, api_key=store.api_key, cookie=cookie_of(store))
+    return Starlette(routes=routes, middleware=[gate], exception_handlers={404: not_found})
 
 
 class _Handlers:
@@ -127,8 +129,8 @@ class _Handlers:
 class _Gate:
     """Lets in who names this host and knows the key; signed addresses and the sign of life need no key."""
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], api_key: str) -> None:
-        self._app, self._hosts, self._key = app, hosts, api_key
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], api_key: str, cookie: tuple[str, str]) -> None:
+        self._app, self._hosts, self._key, self._cookie = app, hosts, api_key, cookie
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -140,13 +142,15 @@ class _Gate:
         refused: Response | None = None
         if "*" not in self._hosts and host not in self._hosts:
             refused = PlainTextResponse("this server does not answer to that host\n", status_code=421)
-        elif not (self._is_open(scope["path"]) or self._knows_key(request)):
+        elif not (self._is_open(request) or self._knows_key(request) or self._may_look(request)):
             refused = self._refusal(request)
         await (refused or self._app)(scope, receive, send)
 
-    def _is_open(self, path: str) -> bool:
+    def _is_open(self, request: Request) -> bool:
+        path = request.url.path
         # /sdk/ is where the SDK looks for a taker of its telemetry, without the key; it is told that there is none.
-        return path in ("/healthz", "/login") or path.startswith(("/storage/", "/sdk/"))
+        no_taker = path.startswith("/sdk/") and request.method == "POST"
+        return no_taker or path in ("/healthz", "/login") or path.startswith("/storage/")
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
@@ -156,14 +160,18 @@ class _Gate:
                 given = base64.b64decode(credentials, validate=True).decode().partition(":")[2]
             except (binascii.Error, UnicodeDecodeError):
                 given = ""
-        # Only reading is done by cookie, so that no page elsewhere can change anything with it.
-        if not given and request.method in ("GET", "HEAD"):
-            given = request.cookies.get(COOKIE, "")
         return hmac.compare_digest(given.encode(), self._key.encode())
+
+    def _may_look(self, request: Request) -> bool:
+        # Only reading is done by cookie, so that no page elsewhere can change anything with it.
+        name, value = self._cookie
+        given = request.cookies.get(name, "")
+        return request.method in ("GET", "HEAD") and hmac.compare_digest(given.encode(), value.encode())
 
     def _refusal(self, request: Request) -> Response:
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-            return Response(status_code=303, headers={"Location": "/login"})
+            wanted = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+            return Response(status_code=303, headers={"Location": login_address(wanted)})
         return JSONResponse({"errors": [{"message": "invalid API key"}]}, status_code=401)
 
 
@@ -175,6 +183,9 @@ def _answered(handler: Handler) -> Handler:
             return await handler(request)
         except Fault as fault:
             return _errors(str(fault), fault.status)
+        except (RecursionError, OverflowError, UnicodeEncodeError) as error:
+            # Nested without end, beyond 64 bits, half of a surrogate pair: asking again would not make it better.
+            return _errors(f"the request can't be taken: {error}", 400)
         except ClientDisconnect:
             return _errors("the client went away", 400)
         except HTTPException:
@@ -199,6 +210,9 @@ def _errors(message: str, status: int) -> Response:
 
 async def _json_body(request: Request) -> Any:
     """The body as JSON, NaN and Infinity allowed. Raises Fault if it is too large or isn't JSON."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:20]) > LARGEST_BODY_BYTES:
+        raise Fault("the request is too large", 413)
     chunks, size = [], 0
     async for chunk in request.stream():
         size += len(chunk)

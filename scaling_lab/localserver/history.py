@@ -6,14 +6,17 @@ step the last counts, so that whatever is sent twice is there once.
 
 import json
 import math
+import re
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from scaling_lab.localserver.graphql import Fault
-from scaling_lab.localserver.store import Row, Store
+from scaling_lab.localserver.store import EVALUATION, Row, Store
 
 MOST_SAMPLES = 100_000
+# Up to so many rows a run is read whole to be thinned; beyond, rows are looked up by their steps.
+READ_WHOLE = 5_000
 
 
 def add_history(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) -> None:
@@ -74,11 +77,21 @@ def thinned(store: Store, run: Row, size: int) -> list[str]:
     """At most `size` lines of the whole, evenly spread, the first and the last among them."""
     if run["history_lines"] <= size:
         return page(store, run["id"], -(2**62), 2**62, size)
+    if run["history_lines"] > READ_WHOLE:
+        lines = _spread_by_step(store, run["id"], size)
+        # Where steps lie in clumps, few of them are found by looking at even distances.
+        if len(lines) > size // 2:
+            return lines
     sql = "SELECT step FROM history WHERE run = ? ORDER BY step"
     steps = [row["step"] for row in store.rows(sql, (run["id"],))]
-    chosen = json.dumps(_spread(steps, size))
-    sql = "SELECT line FROM history WHERE run = ? AND step IN (SELECT value FROM json_each(?)) ORDER BY step"
-    return [row["line"] for row in store.rows(sql, (run["id"], chosen))]
+    return _lines_at(store, run["id"], _spread(steps, size))
+
+
+def evaluations(store: Store, run: int, size: int) -> list[str]:
+    """At most `size` lines that hold a metric of `val/`, evenly spread; an index knows them, few as they are."""
+    # The index is named, and its condition repeated to the letter: without figures of its own SQLite would scan.
+    sql = f"SELECT step FROM history INDEXED BY evaluations WHERE run = ? AND {EVALUATION} ORDER BY step"
+    return _lines_at(store, run, _spread([row["step"] for row in store.rows(sql, (run,))], size))
 
 
 def events(store: Store, run: int, size: int) -> list[str]:
@@ -113,16 +126,53 @@ def _sample(store: Store, run: Row, spec: Mapping[str, Any]) -> list[dict[str, A
     # Unlike the pages of whole rows, a spec's maxStep is itself asked for.
     low, high = int(spec.get("minStep", -(2**62))), int(spec.get("maxStep", 2**62)) + 1
     size = max(1, min(int(spec.get("samples", 500)), MOST_SAMPLES))
-    found = []
-    for line in page(store, run["id"], low, high, 2**31):
-        content = json.loads(line)
-        row = {key: _at(content, key) for key in keys}
-        if _MISSING not in row.values():
-            found.append(row)
-    return [plain(row) for row in _spread(found, size)]
+    if high - low <= size:
+        return [plain(row) for row in _holding(page(store, run["id"], low, high, size), keys)]
+    steps = _steps_with(store, run["id"], low, high, keys)
+    chosen = _spread(steps, size)
+    found = _holding(_lines_at(store, run["id"], chosen), keys)
+    # A key's word in a line is nearly always that key: all lines are parsed only where it was something else.
+    if len(found) < len(chosen):
+        found = _spread(_holding(_lines_at(store, run["id"], steps), keys), size)
+    return [plain(row) for row in found]
+
+
+def _steps_with(store: Store, run: int, low: int, high: int, keys: Sequence[str]) -> list[int]:
+    """Steps of the lines of a range that may hold the keys: SQLite looks for their words before any line is parsed."""
+    # JSON has several spellings of some letters, and one of these. A dot may lead inward.
+    words = [f'"{key.split(".")[0]}' for key in keys if re.fullmatch(r"[\w./ -]+", key, re.ASCII)]
+    conditions = "".join(" AND instr(line, ?)" for _ in words)
+    sql = f"SELECT step FROM history WHERE run = ? AND step >= ? AND step < ?{conditions} ORDER BY step"
+    return [row["step"] for row in store.rows(sql, (run, low, high, *words))]
+
+
+def _lines_at(store: Store, run: int, steps: Sequence[int]) -> list[str]:
+    sql = "SELECT line FROM history WHERE run = ? AND step IN (SELECT value FROM json_each(?)) ORDER BY step"
+    return [row["line"] for row in store.rows(sql, (run, json.dumps(steps)))]
+
+
+def _spread_by_step(store: Store, run: int, size: int) -> list[str]:
+    """Lines at `size` steps of even distance, or at the next step that there is: one look into the index each."""
+    # Each end in a query of its own: asked for both at once, SQLite reads everything between.
+    sql = "SELECT (SELECT min(step) FROM history WHERE run = ?), (SELECT max(step) FROM history WHERE run = ?)"
+    ends = store.row(sql, (run, run))
+    assert ends is not None
+    low, high = ends
+    wanted = [low + round(place * (high - low) / (size - 1)) for place in range(size)] if size > 1 else [high]
+    sql = (
+        "SELECT DISTINCT history.step, line FROM json_each(?) AS wanted CROSS JOIN history ON run = ? AND step = "
+        "(SELECT min(step) FROM history WHERE run = ? AND step >= wanted.value) ORDER BY history.step"
+    )
+    return [row["line"] for row in store.rows(sql, (json.dumps(wanted), run, run))]
 
 
 _MISSING = object()
+
+
+def _holding(lines: Iterable[str], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows that hold all of the keys, with these keys alone."""
+    rows = [{key: _at(content, key) for key in keys} for content in map(json.loads, lines)]
+    return [row for row in rows if _MISSING not in row.values()]
 
 
 def _at(content: Mapping[str, Any], key: str) -> Any:
@@ -173,7 +223,7 @@ def _count(connection: sqlite3.Connection, span: tuple[int, int, int]) -> int:
 
 def _note_keys(keys: dict[str, Any], content: Mapping[str, Any]) -> None:
     """Count, by key and type, what a row holds; W&B's own shape of `historyKeys.keys`, nested keys joined by dots."""
-    for key, value in _flat(content):
+    for key, value in flat(content):
         entry = keys.setdefault(key, {"typeCounts": [], "monotonic": False, "previousValue": None})
         kind = _kind(value)
         count = next((count for count in entry["typeCounts"] if count["type"] == kind), None)
@@ -184,10 +234,11 @@ def _note_keys(keys: dict[str, Any], content: Mapping[str, Any]) -> None:
         entry["previousValue"] = plain(value) if isinstance(value, int | float) else None
 
 
-def _flat(content: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+def flat(content: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, Any]]:
+    """A row's values by their keys, nested keys joined by dots."""
     for key, value in content.items():
         if isinstance(value, dict) and "_type" not in value:
-            yield from _flat(value, f"{before}{key}.")
+            yield from flat(value, f"{before}{key}.")
         else:
             yield f"{before}{key}", value
 

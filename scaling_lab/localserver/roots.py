@@ -8,6 +8,7 @@ from scaling_lab.localserver.nodes import node_id, paged
 from scaling_lab.localserver.runs import ENTITY, Runs, named, project_node, user_node
 from scaling_lab.localserver.store import Row, Store
 from scaling_lab.localserver.sweeps import Sweeps
+from scaling_lab.localserver.views import Views
 
 # What the SDK may use of a server; all else it then does without.
 FEATURES = ("TOTAL_COUNT_IN_FILE_CONNECTION", "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIFACT_RESPONSE")
@@ -15,6 +16,7 @@ FEATURES = ("TOTAL_COUNT_IN_FILE_CONNECTION", "ARTIFACT_MEMBERSHIP_IN_LINK_ARTIF
 
 def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dict[str, Node]:
     """The nodes of a store's server."""
+    views = Views(store, runs)
 
     def run_node(row: Row) -> Node:
         return {**runs.run_node(row), **artifacts.nodes.run_fields(row)}
@@ -34,7 +36,9 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
             "sweeps": lambda first=None, after=None, filters=None: sweeps.sweeps_of(row, first, after),
             "totalSweeps": lambda: sweeps.sweeps_of(row)["totalCount"],
             "bucket": lambda name, missing_ok=False: runs.resume_bucket(row, name),
-            "allViews": lambda view_type=None, view_name=None, first=None, after=None: paged([], dict, first, after),
+            "allViews": lambda view_type=None, view_name=None, first=None, after=None: views.views_of(
+                row, view_type, view_name, first, after
+            ),
         }
 
     def projects(entity_name: str | None = None, first: int | None = None, after: str | None = None) -> Node:
@@ -57,6 +61,7 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
     query: Node = {
         "__typename": "Query",
         "viewer": user_node,
+        "view": views.view,
         "serverInfo": {
             "__typename": "ServerInfo",
             "features": [{"name": name, "isEnabled": True} for name in FEATURES],
@@ -83,6 +88,8 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
         "createRunFiles": runs.create_files,
         "markRunFilesUploaded": runs.mark_uploaded,
         "deleteFiles": runs.delete_files,
+        "upsertView": views.upsert,
+        "deleteView": views.delete,
         "upsertSweep": sweeps.upsert,
         "createAgent": sweeps.create_agent,
         "agentHeartbeat": sweeps.heartbeat,

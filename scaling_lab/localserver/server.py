@@ -74,7 +74,9 @@ def _listening(folder: Path, host: str, port: int | None) -> socket.socket:
     """A socket at the port asked for, or at the first usual one that is free."""
     problem: Exception | None = None
     for candidate in [port] if port is not None else [_port_before(folder), PORT, 0]:
-        listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        # Named as TCP: asyncio turns Nagle off only then, and each answer would wait 40 ms for an acknowledgement.
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))

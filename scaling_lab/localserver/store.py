@@ -25,6 +25,9 @@ from scaling_lab.errors import UsageError
 
 SCHEMA_VERSION = 1
 
+# The condition of a line that holds an evaluation. It stands in an index, and a query must repeat it to the letter.
+EVALUATION = "instr(line, '\"val/') > 0"
+
 # AUTOINCREMENT where clients keep ids: that of a removed run must not come to mean another.
 _SCHEMA = """
 CREATE TABLE projects (
@@ -45,6 +48,7 @@ CREATE TABLE runs (
 );
 CREATE INDEX runs_by_sweep ON runs (project, sweep);
 CREATE INDEX runs_by_time ON runs (project, created_at);
+CREATE INDEX runs_live ON runs (created_at) WHERE state = 'running';
 CREATE TABLE history (run INTEGER NOT NULL, step INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, step))
     WITHOUT ROWID;
 CREATE TABLE events (run INTEGER NOT NULL, time REAL NOT NULL, line TEXT NOT NULL, PRIMARY KEY (run, time))
@@ -69,6 +73,10 @@ CREATE TABLE trials (
     run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL,
     attempts INTEGER NOT NULL DEFAULT 0,
     UNIQUE (sweep, number)
+);
+CREATE TABLE views (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, type TEXT, name TEXT,
+    display_name TEXT, description TEXT, spec TEXT NOT NULL, created_at TEXT NOT NULL, updated_at TEXT NOT NULL
 );
 CREATE TABLE collections (
     id INTEGER PRIMARY KEY AUTOINCREMENT, project INTEGER NOT NULL REFERENCES projects, name TEXT NOT NULL,
@@ -108,6 +116,7 @@ CREATE TABLE artifact_uses (
 );
 CREATE INDEX artifact_uses_by_run ON artifact_uses (run);
 """
+_EVALUATIONS = f"CREATE INDEX evaluations ON history (run, step) WHERE {EVALUATION};"
 
 Row = sqlite3.Row
 
@@ -186,7 +195,9 @@ class Store:
         if version > SCHEMA_VERSION:
             raise UsageError(f"{self.folder}: a later scaling-lab made this store; upgrade, or give another --store")
         if version == 0:
-            self._writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+            self._writer.executescript(
+                f"BEGIN; {_SCHEMA} {_EVALUATIONS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
 
 
 def api_key_of(folder: Path) -> str:

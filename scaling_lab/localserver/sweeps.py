@@ -229,7 +229,8 @@ class Sweeps:
     def _next_trial(self, writer: sqlite3.Connection, sweep: Row) -> tuple[Row | None, bool]:
         """The trial to hand out, one that was begun before a new one; and else whether any still runs elsewhere."""
         sql = (
-            "SELECT trials.*, runs.live_state AS state, agents.heartbeat AS agent_heartbeat FROM trials "
+            "SELECT trials.*, runs.live_state AS state, runs.heartbeat AS run_heartbeat, "
+            "agents.heartbeat AS agent_heartbeat FROM trials "
             f"LEFT JOIN {self.runs.table} ON runs.name = trials.run AND runs.project = ? "
             "LEFT JOIN agents ON agents.id = trials.agent WHERE trials.sweep = ? ORDER BY trials.attempts = 0, number"
         )
@@ -250,7 +251,9 @@ class Sweeps:
 
     def _state_of(self, trial: Row) -> str:
         """running: somebody has it. wanted: to be handed out. done: to be left alone."""
-        held = trial["agent"] is not None and not self._is_gone(trial["agent_heartbeat"])
+        # A run that said since then how it ended is let go at once: its agent may have been stopped with it.
+        said = trial["state"] in ("finished", "failed", "preempted") and trial["run_heartbeat"] > trial["handed_at"]
+        held = trial["agent"] is not None and not said and not self._is_gone(trial["agent_heartbeat"])
         if held or trial["state"] == "running":
             return "running"
         if trial["state"] in ("preempted", "pending"):

@@ -1,51 +1,52 @@
-"""Running a study: each run a process of its own, some at a time, followed through the journals they write.
+"""Running a study: runs are started by a crew, and followed through what they leave in their folders.
 
-`scaling-lab study` reaches this. A process for each run keeps their memory, threads and failures apart; what a run
-says goes to `outputs/<run>/train.log`. Interrupted, the study asks its runs to stop, and each writes a checkpoint.
+`scaling-lab study` reaches this. There are two crews: W&B agents of a sweep (`agents.py`) where there is a server, and
+plain processes (`processes.py`) where there is none. Interrupted, the study has its crew stop the runs, each writes a
+checkpoint, and the same command goes on.
 """
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Protocol
 
-from scaling_lab.config import dump_yaml
-from scaling_lab.errors import CheckpointError, DivergedError, Interrupted, ScalingLabError, Stopped, UsageError
-from scaling_lab.studies.plan import StudyPlan, is_complete
-from scaling_lab.tracking import metrics
-from scaling_lab.tracking.journal import JOURNAL_NAME
-from scaling_lab.tracking.results import read_results
+from scaling_lab.config.settings import ENVIRONMENT_PREFIX, WANDB_VARIABLES
+from scaling_lab.errors import DivergedError, Interrupted, ScalingLabError, Stopped
+from scaling_lab.studies.plan import StudyPlan
+from scaling_lab.studies.status import RunStatus, first_look, look
 
 POLL_SECONDS = 0.5
 # An agent or scheduler that stops a study kills what is left 30 s later.
 STOP_SECONDS = 20.0
-LOG_NAME = "train.log"
 STOPPED = "study: stopped, and its runs wrote checkpoints; the same command goes on from here"
-
-RunStatusName = Literal["waiting", "running", "complete", "diverged", "failed"]
-
-
-@dataclass
-class RunStatus:
-    """How far one run of a study is, as whoever watches sees it."""
-
-    name: str
-    state: RunStatusName
-    n_steps: int | None = None
-    row: Mapping[str, Any] = field(default_factory=dict)
-    reason: str | None = None
-
 
 Watch = Callable[[list[RunStatus]], None]
 
 
-def run_study(plan: StudyPlan, watch: Watch) -> list[RunStatus]:
+class Crew(Protocol):
+    """Whoever starts the runs of a study."""
+
+    def tend(self, unfinished: Sequence[RunStatus]) -> bool:
+        """Start what should be going on now; False once nothing is, and nothing will be."""
+        ...
+
+    def leave(self) -> None:
+        """Nothing is left to do; end in order."""
+        ...
+
+    def stop(self) -> None:
+        """End at once, runs and all: each writes a checkpoint first."""
+        ...
+
+    def last_words(self, status: RunStatus) -> str:
+        """Why a run ended that could not say so itself."""
+        ...
+
+
+def run_study(plan: StudyPlan, crew: Crew, watch: Watch) -> list[RunStatus]:
     """Train what is left of a study; what is complete is not trained again.
 
     A run that diverges or fails doesn't end the study: the others go on, and its status says why.
@@ -54,86 +55,32 @@ def run_study(plan: StudyPlan, watch: Watch) -> list[RunStatus]:
         UsageError: if a run can't be started as configured; the others are stopped.
         Stopped, Interrupted: if asked to stop; every run has then written a checkpoint.
     """
+    statuses = first_look(plan)
     before = signal.signal(signal.SIGTERM, _raise_stopped)
-    crew = _Crew(plan, watch)
     try:
-        crew.work()
+        _follow(plan, crew, statuses, watch)
     except KeyboardInterrupt:
         raise Interrupted(STOPPED) from None
     finally:
         crew.stop()
         signal.signal(signal.SIGTERM, before)
-    return crew.statuses
+    return statuses
 
 
-class _Crew:
-    """The processes of a study."""
-
-    def __init__(self, plan: StudyPlan, watch: Watch) -> None:
-        self._plan, self._watch = plan, watch
-        self._configs = {config.run_name: config for config in plan.configs}
-        self.statuses = [
-            RunStatus(config.run_name, "complete" if is_complete(config, plan.dataset) else "waiting")
-            for config in plan.configs
-        ]
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
-
-    def work(self) -> None:
-        """Start, follow and finish runs until none is left."""
-        waiting = [status for status in self.statuses if status.state == "waiting"]
-        while waiting or self._running:
-            while waiting and len(self._running) < self._plan.jobs:
-                self._start(waiting.pop(0))
-            time.sleep(POLL_SECONDS)
-            for status in self.statuses:
-                self._follow(status)
-            self._watch(self.statuses)
-
-    def stop(self) -> None:
-        """Ask every process to stop, and see to it that it does."""
-        for process in self._running.values():
-            process.terminate()
-        deadline = time.monotonic() + STOP_SECONDS
-        for process in self._running.values():
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-
-    def _start(self, status: RunStatus) -> None:
-        config = self._configs[status.name]
-        config.run_dir.mkdir(parents=True, exist_ok=True)
-        config_path = self._plan.folder / "configs" / f"{status.name}.yaml"
-        config_path.parent.mkdir(parents=True, exist_ok=True)
-        config_path.write_text(dump_yaml(config), encoding="utf-8")
-        command = [sys.executable, "-m", "scaling_lab", "train", "--config", str(config_path)]
-        with (config.run_dir / LOG_NAME).open("ab") as log:
-            # A session of its own: Ctrl-C reaches the study alone, which then asks each run to stop, once.
-            self._running[status.name] = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=_environment(), start_new_session=True
-            )
-        status.state = "running"
-
-    def _follow(self, status: RunStatus) -> None:
-        process = self._running.get(status.name)
-        if process is None:
-            return
-        run_dir = self._configs[status.name].run_dir
-        if status.n_steps is None:
-            status.n_steps = _planned_steps(run_dir)
-        status.row = {**status.row, **_last_row(run_dir / JOURNAL_NAME)}
-        if process.poll() is not None:
-            del self._running[status.name]
-            self._finish(status, process.returncode, run_dir)
-
-    def _finish(self, status: RunStatus, exit_code: int, run_dir: Path) -> None:
-        if exit_code == 0:
-            status.state = "complete"
-            return
-        status.reason = _last_words(run_dir / LOG_NAME) or f"ended with exit code {exit_code}"
-        if exit_code == UsageError.exit_code:
-            raise UsageError(status.reason)
-        status.state = "diverged" if exit_code == DivergedError.exit_code else "failed"
+def _follow(plan: StudyPlan, crew: Crew, statuses: list[RunStatus], watch: Watch) -> None:
+    """Until every run is complete or has failed for good."""
+    while unfinished := [status for status in statuses if status.is_open]:
+        going_on = crew.tend(unfinished)
+        time.sleep(POLL_SECONDS)
+        for status in statuses:
+            look(status, plan)
+        watch(statuses)
+        if not going_on and not any(status.state == "running" for status in statuses):
+            for status in statuses:
+                if status.is_open:
+                    status.fail(crew.last_words(status))
+    if all(status.state == "complete" for status in statuses):
+        crew.leave()
 
 
 def require_all_complete(statuses: list[RunStatus]) -> None:
@@ -151,43 +98,33 @@ def require_all_complete(statuses: list[RunStatus]) -> None:
     raise ScalingLabError(message)
 
 
-def _environment() -> dict[str, str]:
-    """The study's own, but for SCALING_LAB_*: those values are in the run's config already, with the rest."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("SCALING_LAB_")}
+def child_environment() -> dict[str, str]:
+    """The study's own, but for what says something about a run: those values are in the runs' configuration already."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(ENVIRONMENT_PREFIX) and name not in WANDB_VARIABLES
+    }
 
 
-def _planned_steps(run_dir: Path) -> int | None:
-    try:
-        results = read_results(run_dir)
-    except CheckpointError:  # the run itself will say so
-        return None
-    return results.get("steps") if results else None
+def start(command: Sequence[str], log: Path, environment: dict[str, str]) -> "subprocess.Popen[bytes]":
+    """A process in a session of its own: Ctrl-C reaches the study alone, which then asks each process to stop, once."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as words:
+        return subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=words, stderr=words, env=environment, start_new_session=True
+        )
 
 
-def _last_row(journal: Path) -> dict[str, Any]:
-    """What the last lines of a journal say, read from its end; nothing while there are none."""
-    try:
-        with journal.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-            lines = file.read().split(b"\n")[:-1]
-    except OSError:
-        return {}
-    row: dict[str, Any] = {}
-    for line in lines[-3:]:
+def wait_for(processes: Sequence["subprocess.Popen[bytes]"], seconds: float) -> list["subprocess.Popen[bytes]"]:
+    """Wait for processes to end; those that have not after all these seconds."""
+    deadline = time.monotonic() + seconds
+    for process in processes:
         try:
-            row |= json.loads(line)
-        except ValueError:  # begins before the window that was read
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
             continue
-    return {name: value for name, value in row.items() if name in (*metrics.TRAINING_METRICS, metrics.VAL_LOSS)}
-
-
-def _last_words(log: Path) -> str:
-    """The last line that a run wrote: its error, if it had one."""
-    try:
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    except OSError:
-        return ""
-    return lines[-1] if lines else ""
+    return [process for process in processes if process.poll() is None]
 
 
 def _raise_stopped(*_: object) -> None:

@@ -27,10 +27,10 @@ def dataset_artifact(dataset: Dataset, *, with_text: bool) -> "Artifact":
     with artifact.new_file(CARD_FILE, encoding="utf-8") as card:
         card.write(dataset_card(dataset))
     for name, path in _described_by(dataset).items():
-        artifact.add_file(str(path), name)
+        artifact.add_file(str(path), name, skip_cache=True)
     if with_text:
         for path in find_splits(dataset.dir).values():
-            artifact.add_file(str(path), path.relative_to(dataset.dir).as_posix(), policy="immutable")
+            artifact.add_file(str(path), path.relative_to(dataset.dir).as_posix(), skip_cache=True, policy="immutable")
     return artifact
 
 
@@ -39,7 +39,7 @@ def model_artifact(run_name: str, path: Path, facts: Mapping[str, Any]) -> "Arti
     import wandb
 
     artifact = wandb.Artifact(f"model-{run_name}", type="model", metadata=dict(facts))
-    artifact.add_file(str(path), policy="immutable")
+    artifact.add_file(str(path), skip_cache=True, policy="immutable")
     return artifact
 
 

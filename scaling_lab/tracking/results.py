@@ -5,19 +5,25 @@ metrics.jsonl          the journal, one row a step
 metrics.json           the same, by column, for plotting
 training_results.json  identity, state, and the figures that matter
 best_model.pt          weights with the lowest validation loss
+last_error.json        how the last command ended, where it was an error
+.lock                  held by the process that trains the run
 """
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from scaling_lab.errors import CheckpointError
+from scaling_lab.errors import CheckpointError, ScalingLabError
 from scaling_lab.files import written_whole
 
 CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
 RESULTS_NAME = "training_results.json"
 BEST_MODEL_NAME = "best_model.pt"
+LAST_ERROR_NAME = "last_error.json"
+LOCK_NAME = ".lock"
 # Of a study, in a folder of its own; names the folders of its runs.
 STUDY_RESULTS_NAME = "scaling_study_results.json"
 
@@ -40,6 +46,31 @@ def read_results(run_dir: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a run's results; remove the run's folder to train it again")
     return content
+
+
+@contextlib.contextmanager
+def error_kept(run_dir: Path) -> Iterator[None]:
+    """Keep in a run's folder what ends the body, if it is an error: whoever started the run may not see its words."""
+    path = run_dir / LAST_ERROR_NAME
+    path.unlink(missing_ok=True)
+    try:
+        yield
+    except Exception as error:
+        exit_code = error.exit_code if isinstance(error, ScalingLabError) else ScalingLabError.exit_code
+        message = str(error) if isinstance(error, ScalingLabError) else f"{type(error).__name__}: {error}"
+        with contextlib.suppress(OSError):
+            run_dir.mkdir(parents=True, exist_ok=True)
+            write_json(path, {"exit_code": exit_code, "message": message})
+        raise
+
+
+def read_error(run_dir: Path) -> tuple[int, str] | None:
+    """Exit code and words of a run's last command, if it ended by an error."""
+    try:
+        content = json.loads((run_dir / LAST_ERROR_NAME).read_bytes())
+        return int(content["exit_code"]), str(content["message"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -64,7 +64,8 @@ def choose_machine(config: MachineConfig) -> Machine:
         )
     use_gpu = config.device != "cpu" and torch.cuda.is_available()
     device = torch.device("cuda" if use_gpu else "cpu")
-    threads = config.threads or len(os.sched_getaffinity(0))
+    # Processes that torchrun starts on one machine share its cores.
+    threads = config.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(threads)
     fast_bf16 = torch.cuda.is_bf16_supported() if use_gpu else cpu_has_bf16()
     precision: Precision = ("bf16" if fast_bf16 else "fp32") if config.precision == "auto" else config.precision

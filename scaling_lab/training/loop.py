@@ -4,9 +4,11 @@
 are behind names. A run interrupted anywhere goes on from its newest checkpoint and ends with the same numbers.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 
@@ -26,6 +28,7 @@ from scaling_lab.tracking.results import BEST_MODEL_NAME
 from scaling_lab.tracking.wandb_run import WandbRun, handed_by_agent
 from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors
 from scaling_lab.training.device import Machine, choose_machine
+from scaling_lab.training.distributed import PeerGone, World
 from scaling_lab.training.evaluation import Evaluation, evaluate
 from scaling_lab.training.optimizer import build_optimizer, learning_rate_at, set_learning_rate
 from scaling_lab.training.outcome import Outcome
@@ -46,6 +49,17 @@ class Progress:
     best_step: int = 0
 
 
+@dataclass(frozen=True)
+class StepTaken:
+    """What a step gave: lengths of its pieces, loss (nats a token), gradient norm before clipping, rate, seconds."""
+
+    lengths: list[int]
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    seconds: float
+
+
 @dataclass
 class Run:
     """Everything the loop works with."""
@@ -59,22 +73,27 @@ class Run:
     optimizer: torch.optim.Optimizer
     stream: TrainingStream
     progress: Progress
+    world: World
     saved_step: int | None = None
 
 
-def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None = None) -> RunRecord:
+def train(
+    config: RunConfig, dataset: Dataset | None = None, watch: Watch | None = None, world: World | None = None
+) -> RunRecord:
     """Train one run to its end, or go on with it; a complete run is returned as it stands.
 
     Args:
         config: the resolved run.
         dataset: where tokens come from; absent, what `config.data` names.
         watch: called with the plan and each row as it is recorded.
+        world: the processes that this one leads; absent, it trains alone.
 
     Raises:
         UsageError: if the data are missing, or the run's folder holds a run with other settings.
         DivergedError: if loss or gradient became NaN or infinite; the last checkpoint is kept.
         Stopped: after SIGTERM, with a checkpoint written. Interrupted likewise after Ctrl-C.
     """
+    world = world or World.alone()
     dataset = dataset or open_configured(config.data)
     machine = choose_machine(config.machine)
     plan = plan_run(config, dataset)
@@ -86,7 +105,8 @@ def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None
             if handed_by_agent():
                 outcome.mirror_again()
             return read_run(folder.path)
-        run = _restore(config, dataset, plan, machine, folder)
+        checkpoint = world.same(load_newest_checkpoint(folder.checkpoints))
+        run = _restore(config, dataset, plan, machine, folder, world, checkpoint)
         if folder.results() is None and not run.progress.step:
             # Of a run that is gone: nothing says that its rows would be those of this one.
             (folder.path / JOURNAL_NAME).unlink(missing_ok=True)
@@ -95,7 +115,21 @@ def train(config: RunConfig, dataset: Dataset | None = None, watch: Watch | None
         recorder = Recorder(journal, mirror, lambda row: watch(plan, row) if watch else None)
         with outcome.recorded(recorder):
             _train_steps(run, recorder, stop)
+        world.dismiss()
     return read_run(folder.path)
+
+
+def follow(config: RunConfig, world: World) -> None:
+    """Do the share of a process that another one leads, until that one is done, has stopped or failed."""
+    dataset = open_configured(config.data)
+    machine = choose_machine(config.machine)
+    plan = plan_run(config, dataset)
+    # Whoever asks a run to stop asks all of its processes; the leader decides for all when that is.
+    with contextlib.suppress(PeerGone, DivergedError), StopSignal():
+        folder = RunFolder(config.run_dir)
+        run = _restore(config, dataset, plan, machine, folder, world, world.same(None))
+        for step in world.steps_to_follow():
+            _take_step(run, step, lambda: None)
 
 
 def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
@@ -118,22 +152,12 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
 
 
 def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
-    """The loop: batch, loss, backward, clip, finite?, step, log, maybe evaluate, maybe save."""
-    recipe, progress = run.config.recipe, run.progress
+    """The loop: take a step, log, maybe evaluate, maybe save."""
+    progress = run.progress
     last_save = time.monotonic()
     for step in range(progress.step, run.plan.n_steps):
-        begin = time.perf_counter()
-        batch = run.stream.batch(step)
-        learning_rate = learning_rate_at(step, run.plan.n_steps, recipe)
-        set_learning_rate(run.optimizer, learning_rate)
-        loss = _accumulate_gradient(run, batch, stop)
-        grad_norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), recipe.grad_clip)
-        _require_finite(run, step + 1, loss, grad_norm)
-        run.optimizer.step()
-        run.optimizer.zero_grad(set_to_none=True)
-        run.machine.synchronize()
-        seconds = time.perf_counter() - begin
-        recorder.log(_training_row(run, batch, seconds, loss.item(), grad_norm.item(), learning_rate))
+        run.world.lead(step)
+        recorder.log(_training_row(run, _take_step(run, step, lambda: stop.raise_if_received(str(run.folder.path)))))
         if progress.step in run.plan.evaluation_steps:
             _evaluate(run, recorder, stop)
         recorder.step_done(progress.step)
@@ -143,20 +167,38 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
             last_save = time.monotonic()
 
 
-def _accumulate_gradient(run: Run, batch: Batch, stop: StopSignal) -> torch.Tensor:
+def _take_step(run: Run, step: int, may_stop: Callable[[], None]) -> StepTaken:
+    """One step (0-based): batch, loss, backward, clip, finite?, update. `may_stop` may raise before any micro-batch."""
+    begin = time.perf_counter()
+    batch = run.stream.batch(step)
+    learning_rate = learning_rate_at(step, run.plan.n_steps, run.config.recipe)
+    set_learning_rate(run.optimizer, learning_rate)
+    loss = _accumulate_gradient(run, batch, may_stop)
+    grad_norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.recipe.grad_clip)
+    _require_finite(run, step + 1, loss, grad_norm)
+    run.optimizer.step()
+    run.optimizer.zero_grad(set_to_none=True)
+    run.machine.synchronize()
+    return StepTaken(batch.lengths, loss.item(), grad_norm.item(), learning_rate, time.perf_counter() - begin)
+
+
+def _accumulate_gradient(run: Run, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
     """Mean loss of the batch (nats a token, a scalar on the device), its gradient left in the parameters.
 
-    Each micro-batch adds its sum over the batch's own number of targets, so how it was cut changes nothing.
+    Each micro-batch adds its sum over the batch's own number of targets, so how it was cut, and who did which, changes
+    nothing.
     """
     n_targets = batch.n_targets
     total = torch.zeros((), device=run.machine.device)
-    for micro in batch.micro_batches(run.plan.micro_batch_tokens):
-        stop.raise_if_received(str(run.folder.path))
+    micro_batch_tokens = min(run.plan.micro_batch_tokens, -(-run.plan.batch_size_tokens // run.world.size))
+    for micro in run.world.share(batch.micro_batches(micro_batch_tokens)):
+        may_stop()
         micro = micro.to(run.machine.device)
         with run.machine.autocast():
             loss = run.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
         loss.backward()
         total += loss.detach()
+    run.world.add_up(run.model, total)
     return total
 
 
@@ -169,24 +211,22 @@ def _require_finite(run: Run, step: int, loss: torch.Tensor, grad_norm: torch.Te
         )
 
 
-def _training_row(
-    run: Run, batch: Batch, step_seconds: float, loss: float, grad_norm: float, learning_rate: float
-) -> Row:
+def _training_row(run: Run, taken: StepTaken) -> Row:
     """Count the step that was just done, and say how it went and how fast it was."""
     progress = run.progress
-    step_flops = cost.flops_of_pieces(run.config.model, run.dataset.vocab_size, batch.lengths)
+    step_flops = cost.flops_of_pieces(run.config.model, run.dataset.vocab_size, taken.lengths)
     progress.step += 1
     progress.flops += step_flops
     return {
         metrics.TRAIN_STEP: progress.step,
         metrics.TRAIN_TOKENS: progress.step * run.plan.batch_size_tokens,
         metrics.TRAIN_FLOPS: progress.flops,
-        metrics.TRAIN_LOSS: loss,
-        metrics.GRAD_NORM: grad_norm,
-        metrics.LEARNING_RATE: learning_rate,
-        metrics.TOKENS_PER_SECOND: run.plan.batch_size_tokens / step_seconds,
-        metrics.STEP_SECONDS: step_seconds,
-        metrics.MFU: step_flops / step_seconds / run.machine.peak_flops_per_second,
+        metrics.TRAIN_LOSS: taken.loss,
+        metrics.GRAD_NORM: taken.grad_norm,
+        metrics.LEARNING_RATE: taken.learning_rate,
+        metrics.TOKENS_PER_SECOND: run.plan.batch_size_tokens / taken.seconds,
+        metrics.STEP_SECONDS: taken.seconds,
+        metrics.MFU: step_flops / taken.seconds / (run.machine.peak_flops_per_second * run.world.size),
     }
 
 
@@ -239,15 +279,22 @@ def _save(run: Run, recorder: Recorder) -> None:
     run.saved_step = run.progress.step
 
 
-def _restore(config: RunConfig, dataset: Dataset, plan: RunPlan, machine: Machine, folder: RunFolder) -> Run:
-    """A run at its newest checkpoint, or at its beginning where there is none."""
+def _restore(
+    config: RunConfig,
+    dataset: Dataset,
+    plan: RunPlan,
+    machine: Machine,
+    folder: RunFolder,
+    world: World,
+    checkpoint: dict[str, Any] | None,
+) -> Run:
+    """A run at a checkpoint, or at its beginning where there is none."""
     model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
     optimizer = build_optimizer(model, config.recipe)
     progress = Progress()
-    checkpoint = load_newest_checkpoint(folder.checkpoints)
     if checkpoint is not None:
         model.load_state_dict(checkpoint["model"])
         optimizer.load_state_dict(checkpoint["optimizer"])
         progress = Progress(**checkpoint["progress"])
     stream = TrainingStream(dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed)
-    return Run(config, dataset, plan, machine, folder, model, optimizer, stream, progress)
+    return Run(config, dataset, plan, machine, folder, model, optimizer, stream, progress, world)

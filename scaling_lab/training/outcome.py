@@ -83,11 +83,14 @@ class Outcome:
     def wandb_identity(self) -> RunIdentity:
         """What W&B is told of the run: tags, group, and what was derived from the config."""
         config, fingerprint = self.config, self.dataset.fingerprint
+        facts = {**self.facts(), "identity": dict(self.identity), "schema_version": SCHEMA_VERSION}
+        if self.complete:  # on another machine, maybe, and by other versions than are here now
+            facts = {name: self.before.get(name, value) for name, value in facts.items()}
         return RunIdentity(
             run_id=self.wandb_id,
             group=config.tracking.group or f"{config.ladder}-{fingerprint}",
             tags=(config.size, config.ladder, fingerprint, *config.tracking.tags),
-            facts={**self.facts(), "identity": dict(self.identity), "schema_version": SCHEMA_VERSION},
+            facts=facts,
             dataset=self.dataset,
         )
 

@@ -2,13 +2,14 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
 from scaling_lab.config.identity import differences
 from scaling_lab.errors import CheckpointError, UsageError
-from scaling_lab.tracking.results import RESULTS_NAME, read_results, write_json
+from scaling_lab.tracking.results import LOCK_NAME, RESULTS_NAME, read_results, write_json
 
 
 class RunFolder:
@@ -22,18 +23,16 @@ class RunFolder:
     def __enter__(self) -> "RunFolder":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("a+", encoding="utf-8")
+            self._lock = (self.path / LOCK_NAME).open("a+", encoding="utf-8")
         except OSError as error:
             raise UsageError(f"{self.path}: can't be written ({error.strerror}); give another --output-dir") from None
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not self._locked():
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
             self._lock.close()
             raise CheckpointError(
                 f"{self.path}: process {holder} is training this run; wait for it, or give another --name"
-            ) from None
+            )
         self._lock.truncate(0)
         self._lock.write(f"{os.getpid()}\n")
         self._lock.flush()
@@ -42,6 +41,18 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         assert self._lock is not None
         self._lock.close()
+
+    def _locked(self) -> bool:
+        """Take the lock, within a second: a study that only looks whether it is held has it for a moment."""
+        assert self._lock is not None
+        for wait_seconds in (0.1, 0.3, 0.6, 0.0):
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                time.sleep(wait_seconds)
+            else:
+                return True
+        return False
 
     def results(self) -> dict[str, Any] | None:
         """What the run last wrote of itself, or None for a new one."""

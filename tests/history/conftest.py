@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from servers import RunningServer
+from servers import RunningServer, running_server
 
 
 @pytest.fixture(autouse=True)
@@ -17,12 +17,5 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A server for the tests of a module, with no gaps until they are over; each uses a project of its own."""
-    home = tmp_path_factory.mktemp("home")
-    running = RunningServer(home / "store", home).start()
-    yield running
-    gaps = running.gaps()
-    running.stop()
-    assert running.process is not None
-    assert running.process.stdout is not None
-    running.process.stdout.close()
-    assert gaps == {}
+    with running_server(tmp_path_factory.mktemp("server")) as server:
+        yield server

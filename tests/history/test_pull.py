@@ -12,6 +12,8 @@ from cli_in_process import CommandLine
 from remote_runs import LoggedRun, config_of, log, mirror_of, run_of_steps, training_row
 from servers import RunningServer
 from study_folders import Study
+from wandb.proto import wandb_api_pb2
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 
 from scaling_lab.history import pull as pulling
 from scaling_lab.history.cache import Cache
@@ -224,17 +226,19 @@ def test_report_of_a_project_is_that_of_its_folders(
     assert Path("outputs/music-scaling.html").stat().st_size > 1_000_000
 
 
-def test_asked_too_often_it_waits_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wandb.proto.wandb_api_pb2 import ApiErrorResponse  # pyright: ignore[reportAttributeAccessIssue]
-    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
+def failure(status: int) -> WandbApiFailedError:
+    """What the SDK raises where a request ends with this HTTP status."""
+    return WandbApiFailedError("no", wandb_api_pb2.ApiErrorResponse(message="no", http_status=status))  # pyright: ignore[reportAttributeAccessIssue]
 
+
+def test_asked_too_often_it_waits_and_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pulling, "FIRST_WAIT_SECONDS", 0.001)
     asked = []
 
     def answer() -> str:
         asked.append(len(asked))
         if len(asked) < 4:
-            raise WandbApiFailedError("slow down", ApiErrorResponse(message="slow down", http_status=429))
+            raise failure(429)
         return "rows"
 
     assert pulling.patiently(answer) == "rows"
@@ -242,11 +246,8 @@ def test_asked_too_often_it_waits_and_asks_again(monkeypatch: pytest.MonkeyPatch
 
 
 def test_another_failure_is_not_asked_again() -> None:
-    from wandb.proto.wandb_api_pb2 import ApiErrorResponse  # pyright: ignore[reportAttributeAccessIssue]
-    from wandb.sdk.lib.service.service_connection import WandbApiFailedError
-
     def answer() -> None:
-        raise WandbApiFailedError("no", ApiErrorResponse(message="no", http_status=403))
+        raise failure(403)
 
     with pytest.raises(WandbApiFailedError) as failed:
         pulling.patiently(answer)

@@ -154,6 +154,23 @@ def test_a_trial_that_was_preempted_goes_on_under_the_same_id(bench: Bench) -> N
     assert trial["steps"] == list(range(1, 61))
 
 
+def test_a_trial_stopped_with_its_agent_is_handed_out_again_at_once(
+    make_server: Callable[..., RunningServer], tmp_path: Path
+) -> None:
+    # An agent that is stopped says no goodbye: it would be missed an hour later.
+    bench = Bench(make_server(crashed_after_seconds=3600), tmp_path)
+    sweep = bench.create({"size": {"values": ["tiny"]}, "steps": {"value": 40}})
+    stopped = bench.start_agent(sweep, STEP_SECONDS="0.5")
+    wait_until(lambda: any(trial["steps"] for trial in bench.trials(sweep)), what="rows")
+    trial = child_of(stopped.pid)
+    stopped.kill()
+    stopped.wait()
+    os.kill(trial, signal.SIGTERM)
+    second = bench.start_agent(sweep)
+    assert second.wait(60) == 0
+    assert [(trial["state"], trial["steps"]) for trial in bench.trials(sweep)] == [("finished", [*range(1, 41)])]
+
+
 def test_a_cancelled_sweep_stops_its_trial_and_its_agent(bench: Bench) -> None:
     sweep = bench.create({"size": {"values": ["tiny", "small"]}, "steps": {"value": 1000}})
     agent = bench.start_agent(sweep, STEP_SECONDS="0.5")

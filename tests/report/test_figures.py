@@ -8,9 +8,10 @@ import pytest
 from study_folders import ARCHITECTURES, Study
 
 from scaling_lab.report import theme
-from scaling_lab.report.curves import gradient_norm_figure, loss_by_flops_figure, loss_by_tokens_figure
+from scaling_lab.report.curves import drawn_runs, gradient_norm_figure, loss_by_flops_figure, loss_by_tokens_figure
 from scaling_lab.report.diagnostics import jackknife_figure, profile_figure
 from scaling_lab.report.figures import scaling_figure, size_names, study_figures
+from scaling_lab.report.story import curves_drawn
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
 
 LARGEST = ARCHITECTURES["xl"][-1]
@@ -152,3 +153,13 @@ def test_open_interval_of_alpha_can_be_drawn(tmp_path: Path) -> None:
     figures: dict[str, Any] = dict(study_figures(analysis))
     assert {"profile", "jackknife"} <= figures.keys()
     assert np.isfinite(figures["jackknife"].data[0].error_x.array).all()
+
+
+def test_of_many_runs_of_a_size_some_are_drawn_and_the_report_says_so(tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs", n_steps=5).write(sizes=("tiny", "xl"), seeds=25)
+    analysis = study.analysis()
+    drawn = drawn_runs(analysis.runs)
+    assert [sum(run.size == size for run in drawn) for size in ("tiny", "xl")] == [20, 20]
+    assert (drawn[0].seed, drawn[19].seed) == (0, 24)
+    assert "Drawn are 40 of 50 runs" in (curves_drawn(analysis) or "")
+    assert curves_drawn(Study(tmp_path / "few").write(seeds=2).analysis()) is None

@@ -164,6 +164,18 @@ def test_auto_is_online_with_a_key_and_local_without(folder: Path, monkeypatch: 
     assert resolve_mode("disabled") == "disabled"
 
 
+def test_auto_asks_for_the_key_of_the_server_that_wandb_login_left(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NETRC", str(folder / "netrc"))
+    monkeypatch.setenv("WANDB_CONFIG_DIR", str(folder / "config"))
+    (folder / "netrc").write_text(f"machine wandb.example:8080 login user password {KEY}\n")
+    assert resolve_mode("auto") == "local"
+    (folder / "config").mkdir()
+    (folder / "config" / "settings").write_text("[default]\nbase_url = http://wandb.example:8080\n")
+    assert resolve_mode("auto") == "online"
+
+
 def test_results_name_the_wandb_run(config: Callable[[str], RunConfig]) -> None:
     record = train(config("disabled"))
     results = json.loads((record.folder / "training_results.json").read_text())

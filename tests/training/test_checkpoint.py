@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 import torch
 
 from scaling_lab.config import RunConfig, dump_yaml
-from scaling_lab.errors import CheckpointError, DivergedError
+from scaling_lab.errors import CheckpointError, DivergedError, Stopped
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import read_journal
 from scaling_lab.tracking.results import read_results
@@ -199,3 +200,34 @@ def test_ctrl_c_ends_with_130_and_two_processes_never_share_a_run(small_run: Mak
     assert first.returncode == 130
     assert b"the same command goes on" in said
     assert b"Traceback" not in said
+
+
+@pytest.mark.parametrize("step", [7, 10, 20])
+def test_a_run_stopped_in_a_step_or_an_evaluation_goes_on_to_the_same_numbers(small_run: MakeConfig, step: int) -> None:
+    whole, stopped = small_run(name="whole"), small_run(name="stopped")
+    train(whole)
+
+    def stop_at(_: object, row: dict[str, Any]) -> None:
+        if row[metrics.TRAIN_STEP] == step and metrics.TRAIN_LOSS in row:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(Stopped, match="the same command goes on"):
+        train(stopped, watch=stop_at)
+    # Steps 10 and 20 are evaluated; asked to stop in it, the run leaves that for later.
+    assert [row for row in rows(stopped) if row[metrics.TRAIN_STEP] == step and metrics.VAL_LOSS in row] == []
+    assert rows(stopped)[-1][metrics.TRAIN_STEP] == step
+    assert (stopped.run_dir / "checkpoints" / f"step-{step}").is_dir()
+    train(stopped)
+    assert rows(stopped) == rows(whole)
+
+
+def test_rows_that_nothing_vouches_for_are_not_taken_over(small_run: MakeConfig) -> None:
+    config = small_run()
+    train(config)
+    before = rows(config)
+    journal = config.run_dir / "metrics.jsonl"
+    journal.write_text(journal.read_text().replace('"train/loss": ', '"train/loss": 9'))
+    (config.run_dir / "training_results.json").unlink()
+    shutil.rmtree(config.run_dir / "checkpoints")
+    train(config)
+    assert rows(config) == before

@@ -1,0 +1,113 @@
+"""`scaling-lab history pull`, `scaling_lab.pull`, and how a pull that can't be is told: a message, and no traceback."""
+
+import csv
+import socket
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_in_process import CommandLine
+from remote_runs import log, run_of_steps
+from servers import RunningServer
+
+import scaling_lab as package
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def project(server: RunningServer) -> str:
+    """A project with two runs."""
+    log(
+        server,
+        run_of_steps("first", range(1, 31), project="tables", name="first"),
+        run_of_steps("second", range(1, 21), project="tables", name="second"),
+    )
+    return "tables"
+
+
+def test_tables_hold_what_the_records_do_and_csv_keeps_every_digit(
+    server: RunningServer, project: str, scaling_lab: CommandLine
+) -> None:
+    pulled = package.pull(project, mode="local", store=server.store)
+    assert pulled.runs["name"].tolist() == ["first", "second"]
+    assert len(pulled.training) == 50
+    assert pulled.training["train/step"].dtype == np.int64
+    assert pulled.evaluations["run"].tolist() == ["first", "second"]
+    ended = scaling_lab("history", "pull", "--project", project, "--store", str(server.store), "--out", "tables")
+    assert ended.code == 0
+    assert ended.out.splitlines() == ["tables/runs.csv", "tables/training.csv", "tables/evaluations.csv"]
+    with Path("tables/training.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for name in ("train/step", "train/loss", "train/flops", "perf/step_seconds"):
+        assert [float(row[name]) for row in rows] == pulled.training[name].tolist()
+
+
+def test_parquet_is_written_or_what_to_install_is_said(
+    server: RunningServer, project: str, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
+    arguments = ("history", "pull", "--project", project, "--store", str(server.store), "--out", "tables")
+    ended = scaling_lab(*arguments, "--format", "parquet")
+    assert ended.code == 2
+    assert "pip install 'scaling-lab[parquet]'" in ended.err
+    monkeypatch.undo()
+    parquet = pytest.importorskip("pyarrow.parquet")
+    package.pull(project, mode="local", store=server.store).write(Path("tables"), "parquet")
+    table = parquet.read_table("tables/training.parquet")
+    assert table.column("train/step").to_pylist() == [*range(1, 31), *range(1, 21)]
+
+
+def test_a_project_that_is_not_there_is_told(server: RunningServer, scaling_lab: CommandLine) -> None:
+    ended = scaling_lab("report", "--project", "tabels", "--store", str(server.store))
+    assert ended.code == 2
+    assert "local/tabels: no such project" in ended.err
+
+
+def test_filters_that_let_nothing_through_are_told(
+    server: RunningServer, project: str, scaling_lab: CommandLine
+) -> None:
+    ended = scaling_lab("report", "--project", project, "--store", str(server.store), "--filter", "size=xl")
+    assert ended.code == 2
+    assert "holds no run" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("report", "--project", "p"), "no local store of runs"),
+        (("report", "--sweep", "abc"), "give --project too"),
+        (("report", "--project", "p", "--results-dir", "d"), "give one of them"),
+        (("report", "--project", "p", "--tracking", "offline"), "nowhere to read from"),
+        (("report", "--project", "p", "--filter", "size"), "not KEY=VALUE"),
+        (("history", "pull", "--project", "p", "--out", "o", "--format", "xls"), "none of csv, parquet"),
+    ],
+)
+def test_what_cannot_be_asked_is_told(arguments: tuple[str, ...], words: str, scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*arguments)
+    assert ended.code == 2
+    assert words in ended.err
+
+
+def test_a_server_that_is_not_there_ends_with_4_and_says_what_to_check(
+    scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
+    monkeypatch.setenv("WANDB_API_KEY", "local-" + "0123456789" * 4)
+    monkeypatch.setattr("wandb.Api._HTTP_TIMEOUT", 2)
+    ended = scaling_lab("report", "--project", "music-scaling")
+    assert ended.code == 4
+    assert "check the address (WANDB_BASE_URL) and the key" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_key_that_is_refused_ends_with_4(
+    server: RunningServer, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", "local-" + "f" * 40)
+    ended = scaling_lab("report", "--project", "music-scaling")
+    assert ended.code == 4
+    assert "invalid API key" in ended.err

@@ -1,0 +1,222 @@
+"""`scaling-lab study` with a server: a real sweep, real agents, stopped, lost, cancelled and gone on with."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from corpora import write_corpus
+from servers import RunningServer, wait_until
+
+pytestmark = pytest.mark.slow
+
+STUDY = (
+    *("study", "--ladder", "mini", "--data-dir", "music", "--tracking", "local", "--threads", "1"),
+    *("-o", "recipe.evaluations=2", "--batch-size-tokens", "512", "-o", "data.sequence_length=64"),
+)
+# Long enough that nobody is done before the test has seen it train.
+LONG = ("--tokens", str(512 * 600), "-o", "machine.checkpoint_every_seconds=1")
+SHORT = ("--tokens", str(512 * 8))
+WAIT_SECONDS = 240.0
+
+
+@dataclass
+class Desk:
+    """A folder with music, and the command line in it."""
+
+    folder: Path
+    home: Path
+
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / "cache")}
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "scaling_lab", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False, timeout=600
+        )
+
+    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-m", "scaling_lab", *arguments]
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    def sweep(self) -> str:
+        return json.loads((self.folder / "outputs/scaling_study/study.json").read_text())["sweep"]
+
+    def status(self, sweep: str) -> dict[str, Any]:
+        ended = self.run("sweep", "status", sweep, "--tracking", "local", "--json")
+        assert ended.returncode == 0, ended.stderr
+        return json.loads(ended.stdout)
+
+    def trials(self, sweep: str) -> list[tuple[str, str, int]]:
+        """Size, state and last step of each trial."""
+        trials = self.status(sweep)["trials"]
+        return [(trial["parameters"]["size"], trial["state"], trial["step"]) for trial in trials]
+
+    def results(self, name: str) -> dict[str, Any]:
+        try:
+            return json.loads((self.folder / "outputs" / name / "training_results.json").read_text())
+        except FileNotFoundError:
+            return {}
+
+    def steps(self, name: str) -> list[int]:
+        """Training steps in the run's journal."""
+        try:
+            lines = (self.folder / "outputs" / name / "metrics.jsonl").read_text().splitlines()
+        except FileNotFoundError:
+            return []
+        return [json.loads(line)["train/step"] for line in lines if '"train/loss"' in line]
+
+    def processes(self) -> list[int]:
+        """Everything that runs in the folder."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            try:
+                if entry.name.isdigit() and os.readlink(entry / "cwd") == str(self.folder):
+                    found.append(int(entry.name))
+            except OSError:
+                continue
+        return [pid for pid in found if pid != os.getpid()]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    folder, home = tmp_path / "desk", tmp_path / "home"
+    folder.mkdir()
+    home.mkdir()
+    write_corpus(folder / "music")
+    desk = Desk(folder, home)
+    yield desk
+    for pid in desk.processes():
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_study_is_a_sweep_of_two_agents_and_its_report_is_that_of_the_project(desk: Desk) -> None:
+    first = desk.run(*STUDY, *SHORT)
+    assert first.returncode == 0, first.stderr
+    assert "not on the server" not in first.stderr
+    assert "the server lacks" not in first.stderr
+    sweep = desk.sweep()
+    assert desk.trials(sweep) == [(size, "finished", 8) for size in ("tiny", "small", "medium", "large", "xl")]
+    assert desk.status(sweep)["state"] == "finished"
+    logs = sorted(path.name for path in (desk.folder / "outputs/scaling_study/logs").iterdir())
+    assert logs == ["agent-1.log", "agent-2.log"][: len(logs)]
+    # Nothing beside outputs/ in the folder, and no account in the home.
+    assert sorted(path.name for path in desk.folder.iterdir()) == ["music", "outputs"]
+    assert not [path for path in (".netrc", ".config") if (desk.home / path).exists()]
+
+    second = desk.run(*STUDY, *SHORT)
+    assert (second.returncode, second.stdout) == (0, first.stdout)
+    assert desk.sweep() == sweep
+    assert sorted(path.name for path in (desk.folder / "outputs/scaling_study/logs").iterdir()) == logs
+
+    written = json.loads((desk.folder / "outputs/scaling_study/scaling_study_results.json").read_text())
+    pulled = desk.run("report", "--project", "music-scaling", "--tracking", "local", "--sweep", sweep, "--json")
+    assert json.loads(pulled.stdout)["laws"] == written["laws"]
+    assert json.loads(pulled.stdout)["runs"] == written["runs"]
+
+
+def test_a_stopped_study_goes_on_with_the_same_sweep_and_the_same_runs(desk: Desk) -> None:
+    arguments = (*STUDY, *LONG, "--sizes", "tiny,small", "--jobs", "2")
+    study = desk.begin(*arguments)
+    names = ("mini-tiny-seed0", "mini-small-seed0")
+    wait_until(lambda: all(len(desk.steps(name)) > 5 for name in names), WAIT_SECONDS, "two runs that train")
+    study.send_signal(signal.SIGTERM)
+    _, said = study.communicate(timeout=60)
+    assert study.returncode == 75
+    assert "the same command goes on" in said
+    wait_until(lambda: not desk.processes(), 30, "every process to end")
+    sweep, before = desk.sweep(), {name: desk.results(name) for name in names}
+    assert {results["state"] for results in before.values()} == {"stopped"}
+    assert all(results["steps_done"] < 600 for results in before.values())
+
+    ended = desk.run(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert f"sweep {sweep} goes on" in ended.stderr
+    assert desk.sweep() == sweep
+    for name in names:
+        assert desk.steps(name) == list(range(1, 601))
+        assert desk.results(name)["wandb_id"] == before[name]["wandb_id"]
+    assert desk.trials(sweep) == [("tiny", "finished", 600), ("small", "finished", 600)]
+
+
+def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: Desk) -> None:
+    server = RunningServer(desk.folder / "outputs/local-wandb", desk.home, crashed_after_seconds=10).start()
+    study = desk.begin(*STUDY, *LONG, "--sizes", "tiny", "--jobs", "1")
+    name = "mini-tiny-seed0"
+    wait_until(lambda: any((desk.folder / "outputs" / name).glob("checkpoints/step-*")), WAIT_SECONDS, "a checkpoint")
+    agent = wait_until(lambda: desk_agent(desk), 30, "an agent")
+    trial = int((desk.folder / "outputs" / name / ".lock").read_text())
+    os.kill(agent, signal.SIGKILL)
+    os.kill(trial, signal.SIGKILL)
+    run_id = desk.results(name)["wandb_id"]
+    _, said = study.communicate(timeout=WAIT_SECONDS)
+    assert study.returncode == 0, said
+    assert "an agent was lost (exit code -9); another takes its place" in said
+    assert desk.steps(name) == list(range(1, 601))
+    assert desk.results(name)["wandb_id"] == run_id
+    assert desk.trials(desk.sweep()) == [("tiny", "finished", 600)]
+    server.stop()
+
+
+def test_a_trial_that_fails_is_named_and_tried_again_in_a_new_sweep(desk: Desk) -> None:
+    broken = desk.folder / "outputs/mini-small-seed0/checkpoints/step-3"
+    broken.mkdir(parents=True)
+    arguments = (*STUDY, *SHORT, "--sizes", "tiny,small", "--jobs", "1")
+    ended = desk.run(*arguments)
+    assert ended.returncode == 1
+    assert "mini-small-seed0: failed:" in ended.stderr
+    assert "none of 1 checkpoints is whole" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "mini-tiny-seed0" in (desk.folder / "outputs/scaling_study/report.html").read_text()
+
+    sweep, tiny = desk.sweep(), desk.steps("mini-tiny-seed0")
+    cancelled = desk.run("sweep", "cancel", sweep, "--tracking", "local")
+    assert cancelled.stdout == f"sweep {sweep}: canceled\n"
+    broken.rmdir()
+    again = desk.run(*arguments)
+    assert again.returncode == 0, again.stderr
+    assert f"sweep {sweep} is canceled, and runs are not complete; a new one takes its place" in again.stderr
+    # The new sweep holds the run that was complete before, too: told anew, not trained anew.
+    assert desk.trials(desk.sweep()) == [("tiny", "finished", 8), ("small", "finished", 8)]
+    assert desk.steps("mini-tiny-seed0") == tiny
+
+
+def test_a_cancelled_sweep_ends_the_study_and_its_trial_keeps_a_checkpoint(desk: Desk) -> None:
+    study = desk.begin(*STUDY, *LONG, "--sizes", "tiny,small", "--jobs", "1")
+    wait_until(lambda: len(desk.steps("mini-small-seed0")) > 5, WAIT_SECONDS, "a run that trains")
+    sweep = desk.sweep()
+    assert desk.run("sweep", "cancel", sweep, "--tracking", "local").returncode == 0
+    _, said = study.communicate(timeout=WAIT_SECONDS)
+    assert study.returncode == 1
+    assert f"sweep {sweep} was stopped; the same command goes on with a new one" in said
+    results = desk.results("mini-small-seed0")
+    assert results["state"] == "stopped"
+    assert [path.name for path in (desk.folder / "outputs/mini-small-seed0/checkpoints").iterdir()] != []
+    assert desk.sweep() == sweep
+    assert desk.steps("mini-tiny-seed0") == []
+
+
+def desk_agent(desk: Desk) -> int | None:
+    """The process of the study's agent."""
+    for pid in desk.processes():
+        try:
+            if b"\0agent\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+        except OSError:
+            continue
+    return None
