@@ -35,12 +35,13 @@ from scaling_lab.localserver.sweeps import Sweeps
 
 # What a server for one person, without an account, doesn't do; by the words in an operation's name or its file.
 OUT_OF_SCOPE = {
-    "launch": r"RunQueue|ResourceConfig|LaunchAgent|launch/|jobs\.py|EnqueueSweepRun",
+    "launch": r"RunQueue|ResourceConfig|LaunchAgent|launch/|jobs\.py|EnqueueSweepRun|RunInfo$",
     "registries": r"Registr|registries/|FetchOrg",
     "automations": r"Automation|Integration|Slack|automations/",
     "teams": r"Team|Invite|ServiceAccount|CreateUser|ApiKey|OrgFeatureFlags",
     "custom charts": r"CreateCustomChart",
     "rewinding runs": r"RewindRun",
+    "uploads without wandb-core": r"RunUploadUrls|CreateArtifactType",
     "uploads in parts": r"CompleteMultipartUploadArtifact",
 }
 # What the SDK's types could hold, and no call of its own on a person's runs puts there.

@@ -215,7 +215,16 @@ class ArtifactNodes:
     def _manifest_file(self, artifact: Row) -> Node:
         url = self.content_url(artifact["id"], artifact["manifest"])
         id_ = node_id("ManifestFile", artifact["id"])
-        return {"__typename": "File", "id": id_, "directUrl": url, "uploadUrl": url, "uploadHeaders": []}
+        name = "wandb_manifest.json"
+        return {
+            "__typename": "File",
+            "id": id_,
+            "name": name,
+            "displayName": name,
+            "directUrl": url,
+            "uploadUrl": url,
+            "uploadHeaders": [],
+        }
 
     def _files(self, artifact: Row, names: Any, first: int | None, after: str | None) -> Node:
         begin, size = page_bounds(first, after)

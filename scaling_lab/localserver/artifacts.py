@@ -148,6 +148,7 @@ class Artifacts:
                 here = storage.artifact_blob(self.store, md5).is_file()
                 node = {
                     "__typename": "File",
+                    "id": node_id("PendingFile", id_, name),
                     "name": name,
                     "displayName": name,
                     "storagePath": md5,

@@ -24,13 +24,17 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
     def project(row: Row | None) -> Node | None:
         if row is None:
             return None
+
+        def runs_of(filters: Any = None, order: Any = None, first: Any = None, after: Any = None) -> Node:
+            return runs.runs_of(row, filters, order, first, after)
+
         return {
             **project_node(row),
             **artifacts.nodes.project_fields(row),
             "run": lambda name, desc=None: _optional(run_node, runs.run(row["entity"], row["name"], name)),
-            "runs": lambda filters=None, order=None, first=None, after=None: runs.runs_of(
-                row, filters, order, first, after
-            ),
+            "runs": runs_of,
+            # As SDKs up to 0.28 call them.
+            "buckets": runs_of,
             "runCount": lambda filters=None: runs.count(row, filters),
             "sweep": lambda sweep_name: _optional(sweeps.sweep_node, sweeps.sweep(row, sweep_name)),
             "sweeps": lambda first=None, after=None, filters=None: sweeps.sweeps_of(row, first, after),
@@ -66,6 +70,7 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
             "__typename": "ServerInfo",
             "features": [{"name": name, "isEnabled": True} for name in FEATURES],
             "cliVersionInfo": {"min_cli_version": "0.28.0", "max_cli_version": "0.32.0"},
+            "latestLocalVersionInfo": None,
         },
         "entity": lambda name=None: _entity(name or ENTITY),
         "organization": lambda name=None: None,

@@ -269,7 +269,7 @@ class Runs:
         run = self.run_by_id(id)
         with self.store.write() as writer:
             writer.execute("UPDATE runs SET stop_asked = 1 WHERE id = ?", (run["id"],))
-        return {"success": True}
+        return {"clientMutationId": None, "success": True}
 
     def update_state(self, *, id: str, state: str) -> Node:
         """Put a run back in the queue, or give it up."""
@@ -339,6 +339,8 @@ def project_node(project: Row) -> Node:
         "createdAt": project["created_at"],
         "description": project["description"],
         "isBenchmark": False,
+        "repo": None,
+        "dockerImage": None,
         "readOnly": False,
         "access": "PRIVATE",
         "views": "{}",

@@ -1,11 +1,17 @@
 """What W&B itself checks of a server, and what faults on the way to one may not lose."""
 
+import fcntl
 import http.server
 import json
+import os
+import pty
 import re
+import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import threading
 import urllib.error
 import urllib.request
@@ -52,6 +58,43 @@ def test_wandb_verify_finds_fault_only_with_what_needs_https_or_cors(server: Run
         "Checking requests made over signed URLs",
         "Checking CORs configuration of the bucket",
     }
+
+
+def test_wandb_leet_draws_a_run(server: RunningServer, tmp_path: Path) -> None:
+    server.python(
+        """
+import wandb
+with wandb.init(project="p", id="drawn") as run:
+    for step in range(50):
+        run.log({"train/loss": 1 / (step + 1)})
+""",
+        cwd=tmp_path,
+    )
+    terminal, inner = pty.openpty()
+    fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 45, 160, 0, 0))
+    command = [sys.executable, "-m", "wandb", "leet", f"{server.url}/local/p/runs/drawn"]
+    environment = server.environment() | {"TERM": "xterm-256color"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=inner, stdout=inner, stderr=inner)
+    seen = b""
+
+    def drawn() -> bool:
+        nonlocal seen
+        if select.select([terminal], [], [], 0.1)[0]:
+            seen += os.read(terminal, 65_536)
+        # Its state, and the braille of a curve under its metric's name.
+        return (
+            b"Finished" in seen
+            and b"train/loss" in seen
+            and any(sign in seen.decode(errors="ignore") for sign in "⠉⠒⣀")
+        )
+
+    try:
+        wait_until(drawn, what="the run to be drawn")
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+        os.close(inner)
+        os.close(terminal)
 
 
 @pytest.fixture
