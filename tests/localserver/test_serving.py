@@ -10,9 +10,10 @@ import uvicorn
 from servers import RunningServer, wait_until
 
 from scaling_lab.errors import UsageError
+from scaling_lab.files import is_locked
 from scaling_lab.localserver import find_server, serving
 from scaling_lab.localserver.server import AnnouncedServer, leave_when_unused
-from scaling_lab.localserver.serving import in_use
+from scaling_lab.localserver.serving import USERS_FILE
 from scaling_lab.localserver.store import Store
 
 pytestmark = pytest.mark.slow
@@ -75,10 +76,10 @@ def test_who_comes_while_a_server_leaves_waits_until_it_is_gone(tmp_path: Path) 
     server = AnnouncedServer(uvicorn.Config("nobody:app"))
     leave_when_unused(tmp_path, server)
     assert server.should_exit
-    assert in_use(tmp_path)
+    assert is_locked(tmp_path / USERS_FILE)
     assert server.left is not None
     server.left.close()
-    assert not in_use(tmp_path)
+    assert not is_locked(tmp_path / USERS_FILE)
 
 
 def test_a_server_outlives_no_command_that_was_killed(tmp_path: Path) -> None:
