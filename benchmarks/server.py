@@ -156,7 +156,7 @@ def fill(folder: Path) -> int:
                 "INSERT INTO runs (id, project, name, group_name, config, summary, state, created_at, heartbeat, "
                 "history_lines, last_step, history_keys) VALUES (?, 1, ?, ?, ?, ?, 'finished', ?, 0, ?, ?, ?)"
             )
-            name, group = f"run{number}", f"study{number // RUNS_PER_GROUP}"
+            name, group = f"run{number}", f"study{(number - 1) // RUNS_PER_GROUP}"
             moment = f"2026-01-01T{number // 60:02}:{number % 60:02}:00.000Z"
             facts = (json.dumps(values), json.dumps(row(ROWS_PER_RUN)), moment, ROWS_PER_RUN, ROWS_PER_RUN - 1, keys)
             writer.execute(sql, (number, name, group, *facts))

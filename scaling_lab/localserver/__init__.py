@@ -4,8 +4,8 @@
     with serving(store) as server: …          the same for a command's duration, shared with others
 
 `store` keeps (SQLite and files), `graphql` and `nodes` answer, `runs`, `sweeps` and `artifacts` know what about, `app`
-lets requests in, `server` and `serving` run it. Nothing here imports the rest of the package but `errors`: the folder
-could be lifted out whole.
+lets requests in, `page` shows it to people, `server` and `serving` run it. Nothing here imports the rest of the package
+but `errors`: the folder could be lifted out whole.
 """
 
 from scaling_lab.localserver.serving import LocalServer, find_server, serving

@@ -5,7 +5,7 @@
     PUT, GET /storage/…                             files, at signed addresses
     GET /artifacts/…, /artifactsV2/…                an artifact's content, at addresses that the SDK makes up itself
     GET /gaps                                       what the SDK asked for and this server doesn't have
-    GET /healthz                                    whether it is up
+    GET /healthz                                    whether it is up, and of which store
     GET /, /login, /{entity}/{project}/…            pages for people (page/)
 
 Work on the store is done in threads: while the event loop waited, the SDK would ask again.
@@ -35,7 +35,7 @@ from scaling_lab.localserver.graphql import Fault, Gaps, execute
 from scaling_lab.localserver.page import cookie_of, login_address, not_found, page_routes
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
-from scaling_lab.localserver.store import Store
+from scaling_lab.localserver.store import Store, proof_of_key
 from scaling_lab.localserver.sweeps import Sweeps
 
 LARGEST_BODY_BYTES = 64 * 2**20
@@ -60,7 +60,7 @@ def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_afte
         Route("/artifacts/{path:path}", _answered(served.get_content), methods=["GET"]),
         Route("/artifactsV2/{path:path}", _answered(served.get_content), methods=["GET"]),
         Route("/gaps", lambda request: JSONResponse(gaps.counts())),
-        Route("/healthz", lambda request: PlainTextResponse("ok\n")),
+        Route("/healthz", served.health),
         *page_routes(runs, crashed_after_seconds),
     ]
     gate = Middleware(_Gate, hosts=hosts, api_key=store.api_key, cookie=cookie_of(store))
@@ -72,6 +72,10 @@ class _Handlers:
 
     def __init__(self, store: Store, runs: Runs, artifacts: Artifacts, gaps: Gaps, nodes: dict[str, Any]) -> None:
         self._store, self._runs, self._artifacts, self._gaps, self._nodes = store, runs, artifacts, gaps, nodes
+
+    async def health(self, request: Request) -> Response:
+        challenge = request.query_params.get("challenge", "")
+        return PlainTextResponse(f"{proof_of_key(self._store.api_key, challenge)}\n" if challenge else "ok\n")
 
     async def graphql(self, request: Request) -> Response:
         body = await _json_body(request)

@@ -90,8 +90,8 @@ def thinned(store: Store, run: Row, size: int) -> list[str]:
 def evaluations(store: Store, run: int, size: int) -> list[str]:
     """At most `size` lines that hold a metric of `val/`, evenly spread; an index knows them, few as they are."""
     # The index is named, and its condition repeated to the letter: without figures of its own SQLite would scan.
-    sql = f"SELECT step FROM history INDEXED BY evaluations WHERE run = ? AND {EVALUATION} ORDER BY step"
-    return _lines_at(store, run, _spread([row["step"] for row in store.rows(sql, (run,))], size))
+    sql = f"SELECT line FROM history INDEXED BY evaluations WHERE run = ? AND {EVALUATION} ORDER BY step"
+    return _spread([row["line"] for row in store.rows(sql, (run,))], size)
 
 
 def events(store: Store, run: int, size: int) -> list[str]:

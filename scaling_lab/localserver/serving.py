@@ -8,8 +8,10 @@ when it can take that lock for itself. The system lets a lock go when its proces
 """
 
 import fcntl
+import hmac
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -22,7 +24,7 @@ from pathlib import Path
 from typing import IO
 
 from scaling_lab.errors import RemoteError, UsageError
-from scaling_lab.localserver.store import api_key_of
+from scaling_lab.localserver.store import api_key_of, proof_of_key
 
 ADDRESS_FILE, USERS_FILE, LOG_FILE = "server.json", "users", "server.log"
 START_SECONDS = 30.0
@@ -58,23 +60,17 @@ def serving(store: Path) -> Iterator[LocalServer]:
 
 def find_server(store: Path) -> LocalServer | None:
     """The server that serves a store at this moment, or None."""
+    challenge = secrets.token_hex(16)
     try:
         url = json.loads((store / ADDRESS_FILE).read_bytes())["url"]
-        with urllib.request.urlopen(f"{url}/healthz", timeout=5) as answer:
-            alive = answer.status == 200
+        with urllib.request.urlopen(f"{url}/healthz?challenge={challenge}", timeout=5) as answer:
+            said = answer.read(1000).decode(errors="replace").strip()
+        api_key = api_key_of(store)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return LocalServer(url, api_key_of(store)) if alive else None
-
-
-def in_use(store: Path) -> bool:
-    """Whether any process uses the server of a store."""
-    with (store / USERS_FILE).open("a") as users:
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    # Another server may have taken the port since. It doesn't know this store's key, and is not told it.
+    knows_key = hmac.compare_digest(said.encode(), proof_of_key(api_key, challenge).encode())
+    return LocalServer(url, api_key) if knows_key else None
 
 
 @contextmanager

@@ -9,6 +9,8 @@ Writing goes through one connection, one transaction at a time; each thread read
 """
 
 import fcntl
+import hashlib
+import hmac
 import os
 import re
 import secrets
@@ -217,6 +219,11 @@ def api_key_of(folder: Path) -> str:
         return path.read_text().strip()
     except OSError as error:
         raise UsageError(f"{path}: can't be written ({error.strerror}); give another --store") from None
+
+
+def proof_of_key(api_key: str, challenge: str) -> str:
+    """What only one who knows the key can say of a challenge."""
+    return hmac.new(api_key.encode(), f"healthz {challenge}".encode(), hashlib.sha256).hexdigest()
 
 
 def now() -> str:

@@ -54,6 +54,19 @@ def test_a_running_server_is_shared_and_stays(server: RunningServer) -> None:
     assert find_server(server.store) is not None
 
 
+def test_a_server_of_another_store_at_the_old_address_is_not_taken_for_this_ones(
+    server: RunningServer, tmp_path: Path
+) -> None:
+    store = tmp_path / "other"
+    store.mkdir()
+    (store / "server.json").write_text((server.store / "server.json").read_text())
+    assert find_server(store) is None
+    with serving(store) as own:
+        assert own.url != server.url
+        assert own.api_key != server.api_key
+        assert find_server(store) == own
+
+
 def test_a_server_outlives_no_command_that_was_killed(tmp_path: Path) -> None:
     store = tmp_path / "store"
     source = "import sys, time\nfrom pathlib import Path\nfrom scaling_lab.localserver import serving\n"

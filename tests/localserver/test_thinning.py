@@ -1,5 +1,6 @@
 """Few rows out of many: both ends, evenly spread, every evaluation, and no reading of the whole."""
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_a_long_run_is_thinned_evenly_with_both_ends(store: Store, fill: Fill) -
     run = fill(list(range(N_ROWS)))
     steps = steps_of(history.thinned(store, run, 100))
     assert (len(steps), steps[0], steps[-1]) == (100, 0, N_ROWS - 1)
-    distances = {after - before for before, after in zip(steps, steps[1:], strict=False)}
+    distances = {after - before for before, after in itertools.pairwise(steps)}
     assert max(distances) - min(distances) <= 1
     assert steps_of(history.thinned(store, run, 1)) == [N_ROWS - 1]
 

@@ -18,7 +18,7 @@ PROGRESS = (TOKENS, "train/step", "train/flops")
 
 # Of one run alone; where many share a figure, fewer of each are as fine to the eye.
 LOSS_POINTS, VAL_POINTS = 240, 80
-MOST_POINTS = 4800
+MOST_POINTS = 3600
 METRIC_POINTS, METRIC_ROWS, MOST_METRICS = 300, 2000, 60
 MOST_REMEMBERED = 512
 
@@ -76,7 +76,9 @@ class Curves:
     def _read_losses(self, run: Row, size: int) -> Losses:
         # These names stand at the top of a row, so that nothing needs to be flattened.
         rows = [json.loads(line) for line in history.thinned(self._store, run, size)]
-        evaluations = [json.loads(line) for line in history.evaluations(self._store, run["id"], min(size, VAL_POINTS))]
+        evaluations = [
+            json.loads(line) for line in history.evaluations(self._store, run["id"], min(size // 2, VAL_POINTS))
+        ]
         axis = TOKENS if any(TOKENS in row for row in rows) else STEP
         return Losses(axis, _points(rows, axis, TRAIN_LOSS), _points(evaluations, axis, VAL_LOSS))
 

@@ -13,7 +13,7 @@ from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Row
 
 PAGE_SIZE = 100
-MOST_DRAWN = 40
+MOST_DRAWN = 30
 MOST_LISTED = 500
 SPEED = "perf/tokens_per_second"
 

@@ -26,6 +26,13 @@ def render(template: str, status: int = 200, **content: Any) -> HTMLResponse:
     return HTMLResponse(page.encode(errors="backslashreplace"), status, headers=_headers(css, script))
 
 
+def prepare() -> None:
+    """Compile every template, so that nobody waits for it."""
+    environment = _environment()
+    for name in environment.list_templates(extensions=["j2"]):
+        environment.get_template(name)
+
+
 @cache
 def _headers(css: str, script: str) -> dict[str, str]:
     policy = (

@@ -22,7 +22,7 @@ from scaling_lab.localserver.page.reading import (
     project_address,
     summary_of,
 )
-from scaling_lab.localserver.page.render import render
+from scaling_lab.localserver.page.render import prepare, render
 from scaling_lab.localserver.page.session import Login
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Row
@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 def page_routes(runs: Runs, silent_after_seconds: float) -> list[Route]:
     """The addresses that people look at."""
+    prepare()
     login, pages = Login(runs.store), _Pages(runs, silent_after_seconds)
     shown: list[tuple[str, Callable[[Request], Response]]] = [
         ("/", pages.home),
