@@ -8,6 +8,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import uvicorn
 
@@ -46,17 +47,20 @@ def run_server(
         url = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
         hosts = ("*",) if host in ("0.0.0.0", "::") else (*LOOPBACK, host)
         app = create_app(store, url, hosts, crashed_after_seconds)
-        server = _Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+        server = AnnouncedServer(
+            uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+        )
         server.announce = lambda: _announce(folder, url, lambda: ready(url, store.api_key))
         if while_used:
-            threading.Thread(target=_leave_when_unused, args=(folder, server), daemon=True).start()
+            threading.Thread(target=leave_when_unused, args=(folder, server), daemon=True).start()
         server.run(sockets=[listener])
 
 
-class _Server(uvicorn.Server):
-    """Tells when it takes requests."""
+class AnnouncedServer(uvicorn.Server):
+    """Tells when it takes requests, and keeps the lock of its users to the end of the process once it leaves."""
 
     announce: Callable[[], None]
+    left: IO[str] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -96,7 +100,7 @@ def _port_before(folder: Path) -> int:
         return PORT
 
 
-def _leave_when_unused(folder: Path, server: uvicorn.Server) -> None:
+def leave_when_unused(folder: Path, server: AnnouncedServer) -> None:
     """End the server when nobody holds the lock of its users; a new user then waits until this process is gone."""
     users = (folder / USERS_FILE).open("a")
     while not threading.Event().wait(UNUSED_POLL_SECONDS):
@@ -104,6 +108,8 @@ def _leave_when_unused(folder: Path, server: uvicorn.Server) -> None:
             fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             continue
+        # Not closed: who comes while requests are still answered must wait, and then start a server anew.
+        server.left = users
         server.should_exit = True
         return
 

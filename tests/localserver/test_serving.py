@@ -6,10 +6,13 @@ import threading
 from pathlib import Path
 
 import pytest
+import uvicorn
 from servers import RunningServer, wait_until
 
 from scaling_lab.errors import UsageError
 from scaling_lab.localserver import find_server, serving
+from scaling_lab.localserver.server import AnnouncedServer, leave_when_unused
+from scaling_lab.localserver.serving import in_use
 from scaling_lab.localserver.store import Store
 
 pytestmark = pytest.mark.slow
@@ -65,6 +68,17 @@ def test_a_server_of_another_store_at_the_old_address_is_not_taken_for_this_ones
         assert own.url != server.url
         assert own.api_key != server.api_key
         assert find_server(store) == own
+
+
+def test_who_comes_while_a_server_leaves_waits_until_it_is_gone(tmp_path: Path) -> None:
+    # It still answers for a moment then, and would be taken for one that stays.
+    server = AnnouncedServer(uvicorn.Config("nobody:app"))
+    leave_when_unused(tmp_path, server)
+    assert server.should_exit
+    assert in_use(tmp_path)
+    assert server.left is not None
+    server.left.close()
+    assert not in_use(tmp_path)
 
 
 def test_a_server_outlives_no_command_that_was_killed(tmp_path: Path) -> None:
