@@ -48,7 +48,6 @@ OUT_OF_SCOPE = {
 NOT_SENT = {
     r"Mutation\.upsertModel\(\w+:\)": "settings of registries and of W&B's own pages",
     r"Mutation\.updateArtifact\((aliases|labels):\)": "changed by addAliases, and by nobody",
-    r"Mutation\.upsertSweep\(priorRunsFilters:\)": "runs that a sweep takes over from before it: not served",
 }
 _BEGINS = re.compile(r"\b(?:query|mutation) [A-Za-z_]\w*\s*[({]")
 _LARGEST_OPERATION = 20_000

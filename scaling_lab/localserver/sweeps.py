@@ -126,6 +126,7 @@ class Sweeps:
         template_variable_values: str | None = None,
         scheduler: str | None = None,
         state: str | None = None,
+        prior_runs_filters: str | None = None,
         display_name: str | None = None,
     ) -> Node:
         """Make a sweep, or change state, words or configuration of one."""
@@ -147,8 +148,11 @@ class Sweeps:
             sweep = writer.execute("SELECT * FROM sweeps WHERE id = ?", (row,)).fetchone()
         if sweep is None:
             raise Fault("no such sweep", 404)
-        ends_early = parsed is not None and "early_terminate" in parsed
-        ignored = ["early_terminate is not served here: every trial runs to its end"] * ends_early
+        ignored = []
+        if parsed is not None and "early_terminate" in parsed:
+            ignored.append("early_terminate is not served here: every trial runs to its end")
+        if prior_runs_filters is not None:
+            ignored.append("runs of before are not counted here: a grid and a random search have no use for them")
         return {"sweep": self.sweep_node(sweep), "configValidationWarnings": ignored}
 
     def create_agent(

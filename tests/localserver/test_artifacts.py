@@ -117,12 +117,14 @@ def test_many_who_log_the_same_at_once_get_one_version(server: RunningServer, tm
             cwd=tmp_path,
             env=server.environment(),
             stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
             text=True,
         )
         for number in range(4)
     ]
     said = [process.communicate(timeout=120)[0] for process in processes]
-    assert [json.loads(line)[0] for line in said] == ["v0"] * 4
+    assert [process.returncode for process in processes] == [0] * 4, said
+    assert [json.loads(text.splitlines()[-1])[0] for text in said] == ["v0"] * 4
     names = server.python(
         "import wandb\nprint(sorted(wandb.Api().artifact('local/p/same:by-2').aliases))", cwd=tmp_path
     )

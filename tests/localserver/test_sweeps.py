@@ -26,7 +26,7 @@ steps = int(arguments.get("steps", 3))
 if arguments.get("fails") == "True":
     run.finish(exit_code=1)
     sys.exit(1)
-for step in range(run.step + 1, steps + 1):
+for step in range(max(1, run.starting_step), steps + 1):
     run.log({"val/loss": 1 / step, "train/step": step}, step=step)
     time.sleep(float(os.environ.get("STEP_SECONDS", 0)))
     if asked:
