@@ -36,7 +36,7 @@ from scaling_lab.localserver.page import cookie_of, login_address, not_found, pa
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Store, proof_of_key
-from scaling_lab.localserver.sweeps import Sweeps
+from scaling_lab.localserver.sweeps import AGENT_GONE_AFTER_SECONDS, Sweeps
 
 LARGEST_BODY_BYTES = 64 * 2**20
 
@@ -48,7 +48,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 def create_app(store: Store, base_url: str, hosts: tuple[str, ...], crashed_after_seconds: float) -> Starlette:
     """The application that serves a store at `base_url`; a request for a host that isn't among `hosts` is refused."""
     runs = Runs(store, base_url, crashed_after_seconds)
-    sweeps = Sweeps(store, runs, crashed_after_seconds)
+    sweeps = Sweeps(store, runs, min(AGENT_GONE_AFTER_SECONDS, crashed_after_seconds))
     gaps = Gaps()
     artifacts = Artifacts(store, runs)
     served = _Handlers(store, runs, artifacts, gaps, roots(store, runs, sweeps, artifacts))
