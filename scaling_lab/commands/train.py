@@ -11,6 +11,8 @@ from scaling_lab.commands.run_options import RunOptions, takes_run_options
 
 if TYPE_CHECKING:
     from scaling_lab.config import RunConfig
+    from scaling_lab.history.runs import RunRecord
+    from scaling_lab.training.distributed import World
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -37,24 +39,14 @@ def train(
 
 
 def _train(config: "RunConfig", as_json: bool) -> None:
-    from scaling_lab.commands.progress import RunProgress
-    from scaling_lab.data.dataset import open_configured
     from scaling_lab.training.distributed import World
     from scaling_lab.training.loop import follow
-    from scaling_lab.training.loop import train as train_run
-    from scaling_lab.training.plan import plan_run
 
-    world = World.join()
-    if not world.leads:
-        follow(config, world)
-        return
-    # The SDK's own lines would run through the progress display.
-    os.environ.setdefault("WANDB_SILENT", "true")
-    dataset = open_configured(config.data)
-    for warning in (*dataset.warnings, *plan_run(config, dataset).notes()):
-        print(f"warning: {warning}", file=sys.stderr)
-    with RunProgress(config.run_name) as progress:
-        record = train_run(config, dataset, progress.watch, world)
+    with World.join() as world:
+        if not world.leads:
+            follow(config, world)
+            return
+        record = _led(config, world)
     if as_json:
         typer.echo(json.dumps(record.results, indent=2))
         return
@@ -67,6 +59,22 @@ def _train(config: "RunConfig", as_json: bool) -> None:
     )
     if results["wandb_mode"] == "offline":
         print(f"to have it in W&B: wandb sync {record.folder}/wandb/latest-run", file=sys.stderr)
+
+
+def _led(config: "RunConfig", world: "World") -> "RunRecord":
+    """Train as the process that speaks: warnings first, then how far it is."""
+    from scaling_lab.commands.progress import RunProgress
+    from scaling_lab.data.dataset import open_configured
+    from scaling_lab.training.loop import train as train_run
+    from scaling_lab.training.plan import plan_run
+
+    # The SDK's own lines would run through the progress display.
+    os.environ.setdefault("WANDB_SILENT", "true")
+    dataset = open_configured(config.data)
+    for warning in (*dataset.warnings, *plan_run(config, dataset).notes()):
+        print(f"warning: {warning}", file=sys.stderr)
+    with RunProgress(config.run_name) as progress:
+        return train_run(config, dataset, progress.watch, world)
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:

@@ -36,7 +36,7 @@ def keep_results(source: Source, sweep: str, files: Sequence[Path]) -> None:
             job_type=REPORT_JOB,
             resume="allow",
             reinit="create_new",
-            dir=str(files[0].parent),
+            dir=str(files[0].parent.absolute()),
             settings=wandb.Settings(silent=True, console="off", finish_timeout=FINISH_SECONDS, x_disable_stats=True),
         )
         artifact = wandb.Artifact(f"study-{sweep}", type="study", description="The report and the results of a study.")

@@ -127,7 +127,8 @@ class WandbRun:
             job_type="train",
             tags=list(identity.tags),
             config={**self._config.model_dump(mode="json"), **identity.facts},
-            dir=str(self._config.run_dir),
+            # In full: wandb-core stays in the folder that it was started in, whatever became of this process's.
+            dir=str(self._config.run_dir.absolute()),
             mode="offline" if self.mode == "offline" else "online",
             resume=None if self.mode == "offline" else "allow",
             # Beside a run of the user's own, in a notebook, and not in its place.

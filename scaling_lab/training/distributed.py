@@ -49,6 +49,14 @@ class World:
             dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
         return world
 
+    def __enter__(self) -> "World":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Take leave of the others; torch ends the process in anger if its threads are still at work."""
+        if self.size > 1:
+            dist.destroy_process_group()
+
     @property
     def leads(self) -> bool:
         """Whether this process is the one that writes."""

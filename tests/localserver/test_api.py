@@ -232,7 +232,7 @@ with wandb.init(project="p", id="stops", settings=settings) as run:
     try:
         while True:
             run.log({"loss": 1})
-            time.sleep(0.2)
+            time.sleep(1)
     except KeyboardInterrupt:
         print("heard", flush=True)
 """

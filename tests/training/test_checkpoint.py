@@ -190,7 +190,7 @@ def test_a_killed_run_goes_on_to_the_same_numbers(small_run: MakeConfig, folder:
 
 @pytest.mark.slow
 def test_ctrl_c_ends_with_130_and_two_processes_never_share_a_run(small_run: MakeConfig, folder: Path) -> None:
-    config = small_run(**LONG)
+    config = small_run(**{**LONG, "recipe.tokens": 256 * 20_000})
     first = start(config, folder)
     wait_for_step(config, 2)
     with pytest.raises(CheckpointError, match=rf"process {first.pid} is training this run"):
