@@ -226,7 +226,9 @@ print(json.dumps([names, made.id, who, [len(list(api.reports("local/first"))), l
 
 def test_a_run_is_asked_to_stop_and_hears_of_it(server: RunningServer, tmp_path: Path) -> None:
     source = """
-import time, wandb
+import signal, time, wandb
+# A suite that runs in the background hands on that Ctrl-C is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings = {"silent": True, "x_file_stream_transmit_interval": 0.5}
 with wandb.init(project="p", id="stops", settings=settings) as run:
     try:

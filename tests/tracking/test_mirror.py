@@ -101,7 +101,9 @@ def test_a_stopped_run_is_preempted_and_goes_on_as_the_same_one(
     assert "the same command goes on" in said
     (stopped,) = training.on_server()
     assert stopped["state"] == "preempted"
-    assert stopped["rows"] == training.journal()
+    # Stopped in an evaluation, the step's row waits for it: W&B takes no second part of a row.
+    rows = training.journal()
+    assert stopped["rows"] in (rows, rows[:-1])
     assert stopped["summary"]["result"]["state"] == "stopped"
     training.finish()
     (run,) = training.on_server()
