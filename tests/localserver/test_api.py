@@ -242,7 +242,12 @@ with wandb.init(project="p", id="stops", settings=settings) as run:
         [sys.executable, "-c", source], cwd=tmp_path, env=server.environment(), stdout=subprocess.PIPE, text=True
     )
     wait = 'project(name: "p", entityName: "local") { run(name: "stops") { id historyLineCount } }'
-    wait_until(lambda: (server.graphql(f"query Q {{ {wait} }}")["project"] or {}).get("run"), what="the run")
-    run = server.graphql(f"query Q {{ {wait} }}")["project"]["run"]
+
+    def logging() -> dict[str, Any] | None:
+        run = (server.graphql(f"query Q {{ {wait} }}")["project"] or {}).get("run")
+        return run if run and run["historyLineCount"] else None
+
+    # Asked to stop before that, it would be interrupted in the SDK's own beginning.
+    run = wait_until(logging, what="rows")
     server.graphql("mutation StopRun($id: ID!) { stopRun(input: {id: $id}) { success } }", id=run["id"])
     assert "heard" in process.communicate(timeout=90)[0]
