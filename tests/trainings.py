@@ -18,10 +18,11 @@ from scaling_lab.tracking.metrics import TRAIN_STEP
 
 Row = dict[str, Any]
 
+N_EVALUATIONS = 50
 # 30 to 60 steps a second: long enough to be killed in, short enough to wait for.
 OPTIONS = (
     *("--ladder", "mini", "--size", "tiny", "--name", "mine", "--data-dir", "music", "--threads", "1"),
-    *("--batch-size-tokens", "2048", "-o", "data.sequence_length=64", "-o", "recipe.evaluations=50"),
+    *("--batch-size-tokens", "2048", "-o", "data.sequence_length=64", "-o", f"recipe.evaluations={N_EVALUATIONS}"),
 )
 
 _READ = """
