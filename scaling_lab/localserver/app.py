@@ -96,10 +96,12 @@ class _Handlers:
     async def put_file(self, request: Request) -> Response:
         kind, number, name = self._signed(request)
         path = self._path(kind, number, name)
-        # Content of an artifact is named by its MD5.
-        received = await storage.receive(self._store, path, request.stream(), name if kind == "artifacts" else None)
+        # Content of an artifact is named by its MD5, and its manifest too.
+        received = await storage.receive(self._store, path, request.stream(), None if kind == "runs" else name)
         if kind == "runs":
             await run_in_threadpool(self._runs.file_came, number, name, received)
+        elif kind == "manifests":
+            await run_in_threadpool(self._artifacts.manifest_came, number, name)
         return Response(status_code=200, headers={"ETag": f'"{received.md5}"'})
 
     async def get_file(self, request: Request) -> Response:

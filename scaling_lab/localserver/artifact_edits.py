@@ -248,13 +248,17 @@ class ArtifactEdits:
         writer.execute("DELETE FROM artifacts WHERE id = ?", (id_,))
         for place in places:
             latest_is_newest(writer, place["collection"])
+        self.drop_unheld(writer, contents)
+
+    def drop_unheld(self, writer: sqlite3.Connection, contents: set[str | None]) -> None:
+        """Remove content, given by its MD5, that no artifact holds or counts on."""
         for md5 in contents - {None}:
             sql = (
                 "SELECT 1 FROM artifact_files WHERE digest = ? AND reference IS NULL "
                 "UNION SELECT 1 FROM artifacts WHERE manifest = ?"
             )
             if writer.execute(sql, (md5, md5)).fetchone() is None:
-                storage.artifact_blob(self.store, md5).unlink(missing_ok=True)
+                storage.artifact_blob(self.store, str(md5)).unlink(missing_ok=True)
 
 
 def _collection(writer: sqlite3.Connection, id_: int) -> Row:

@@ -198,12 +198,13 @@ class ArtifactNodes:
             "artifacts": artifacts,
         }
 
-    def manifest_node(self, artifact: Row) -> Node | None:
-        """An artifact's list of files, itself a file; None while nothing is announced."""
+    def manifest_node(self, artifact: Row, announced: str | None = None) -> Node:
+        """An artifact's list of files, itself a file: the one announced by its MD5, or else the one that arrived."""
+        md5 = announced or artifact["manifest"]
         return {
             "__typename": "ArtifactManifest",
             "id": node_id("ArtifactManifest", artifact["id"]),
-            "file": lambda: artifact["manifest"] and self._manifest_file(artifact),
+            "file": self._manifest_file(artifact["id"], md5) if md5 else None,
         }
 
     def content_url(self, artifact: int, md5: str) -> str:
@@ -212,17 +213,15 @@ class ArtifactNodes:
 
     # Parts
 
-    def _manifest_file(self, artifact: Row) -> Node:
-        url = self.content_url(artifact["id"], artifact["manifest"])
-        id_ = node_id("ManifestFile", artifact["id"])
+    def _manifest_file(self, artifact: int, md5: str) -> Node:
         name = "wandb_manifest.json"
         return {
             "__typename": "File",
-            "id": id_,
+            "id": node_id("ManifestFile", artifact),
             "name": name,
             "displayName": name,
-            "directUrl": url,
-            "uploadUrl": url,
+            "directUrl": self.content_url(artifact, md5),
+            "uploadUrl": storage.address(self.store, self.runs.base_url, "manifests", str(artifact), md5),
             "uploadHeaders": [],
         }
 

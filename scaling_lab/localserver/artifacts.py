@@ -82,6 +82,9 @@ class Artifacts:
             if found and found["state"] == "COMMITTED":
                 set_aliases(writer, collection["id"], id_, wanted)
             else:
+                # Others may be logging the same at this moment; nobody's aliases are lost.
+                asked = json.loads(found["wanted_aliases"]) if found else []
+                wanted = list(dict.fromkeys([*asked, *wanted]))
                 values = (description, json_text(metadata), json.dumps(wanted), ttl_duration_seconds, history_step, id_)
                 sql = "description = ?, metadata = ?, wanted_aliases = ?, ttl_seconds = ?, history_step = ?"
                 writer.execute(f"UPDATE artifacts SET {sql} WHERE id = ?", values)
@@ -127,12 +130,12 @@ class Artifacts:
     ) -> Node:
         with self.store.write() as writer:
             sql = (
-                "UPDATE artifacts SET manifest = coalesce(?, manifest), base = coalesce(?, base), "
-                "incremental = coalesce(?, incremental) WHERE id = ? AND state = 'PENDING'"
+                "UPDATE artifacts SET base = coalesce(?, base), incremental = coalesce(?, incremental) "
+                "WHERE id = ? AND state = 'PENDING'"
             )
-            writer.execute(sql, (digest or None, base, incremental, id_))
+            writer.execute(sql, (base, incremental, id_))
             artifact = artifact_row(writer, id_)
-        return {"artifactManifest": self.nodes.manifest_node(artifact)}
+        return {"artifactManifest": self.nodes.manifest_node(artifact, digest)}
 
     def create_files(self, *, artifact_files: list[Node], storage_layout: str = "V2") -> Node:
         """Addresses to put files to, and none for content that is here already."""
@@ -159,6 +162,18 @@ class Artifacts:
                 }
                 edges.append({"node": node})
         return {"files": {"edges": edges}}
+
+    def manifest_came(self, id_: int, md5: str) -> None:
+        """A manifest of an artifact arrived: its own from now on, unless it is committed.
+
+        Several processes that log the same at once share the pending artifact, and each brings a manifest, which says
+        the same in other words. So the manifest is the last that arrived, not the last that was announced.
+        """
+        with self.store.write() as writer:
+            before = artifact_row(writer, id_)["manifest"]
+            sql = "UPDATE artifacts SET manifest = ? WHERE id = ? AND state = 'PENDING'"
+            writer.execute(sql, (md5, id_))
+            self.edits.drop_unheld(writer, {before, md5})
 
     def commit(self, *, artifact_id: str) -> Node:
         """Make a pending artifact the next version of its collection. Raises Fault if any of its content is missing."""

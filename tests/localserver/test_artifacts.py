@@ -205,6 +205,56 @@ def test_half_an_artifact_is_never_committed_nor_seen(server: RunningServer) -> 
     assert server.graphql(CREATE, input=wanted)["createArtifact"]["artifact"] == {**artifact, "state": "COMMITTED"}
 
 
+@pytest.mark.parametrize("in_time", [1, 2])
+def test_who_logs_the_same_at_the_same_moment_never_sees_the_other(server: RunningServer, in_time: int) -> None:
+    content = b"whole"
+    manifests = [
+        json.dumps({"version": 1, "by": by, "contents": {"a.txt": {"digest": md5(content), "size": 5}}}).encode()
+        for by in range(3)
+    ]
+
+    def create(alias: str) -> str:
+        wanted = {
+            "artifactTypeName": "dataset",
+            "artifactCollectionNames": ["same"],
+            "entityName": "local",
+            "projectName": "p",
+            "digest": "e" * 32,
+            "aliases": [{"artifactCollectionName": "same", "alias": alias}],
+            "enableDigestDeduplication": True,
+        }
+        return server.graphql(CREATE, input=wanted)["createArtifact"]["artifact"]["id"]
+
+    def announce(manifest: bytes) -> str:
+        answer = server.graphql(MANIFEST, id=id_, digest=md5(manifest))
+        return answer["createArtifactManifest"]["artifactManifest"]["file"]["uploadUrl"]
+
+    id_ = create("first")
+    assert create("second") == id_
+    spec = {"artifactID": id_, "name": "a.txt", "md5": md5(content)}
+    answer = server.graphql(FILES, input={"artifactFiles": [spec], "storageLayout": "V2"})
+    put(answer["createArtifactFiles"]["files"]["edges"][0]["node"]["uploadUrl"], content)
+    addresses = [announce(manifest) for manifest in manifests[:2]]
+    brought = list(zip(addresses, manifests, strict=False))
+    for address, manifest in brought[:in_time]:
+        put(address, manifest)
+    server.graphql(COMMIT, id=id_)
+    # The second may bring what it announced only now, and a third comes when all is done.
+    for address, manifest in brought[in_time:]:
+        put(address, manifest)
+    put(announce(manifests[2]), manifests[2])
+    server.graphql(COMMIT, id=id_)
+    kept = contents(server.store / "files" / "artifacts")
+    assert sorted(kept.values()) == sorted([content, manifests[in_time - 1]])
+    query = """
+    query Aliases { project(name: "p", entityName: "local") {
+        artifactCollectionMembership(name: "same:v0") { aliases { alias } }
+    } }
+    """
+    membership = server.graphql(query)["project"]["artifactCollectionMembership"]
+    assert {alias["alias"] for alias in membership["aliases"]} == {"latest", "first", "second"}
+
+
 def test_a_name_that_could_lead_elsewhere_is_refused() -> None:
     for name in ("../up", "/root", "a/../b", "a//b", "", ".", "back\\slash", "new\nline", "nul\0", "x" * 1025):
         with pytest.raises(Fault, match="can't be a file's name"):
