@@ -27,7 +27,7 @@ from scaling_lab.localserver import storage
 from scaling_lab.localserver.artifacts import Artifacts
 from scaling_lab.localserver.file_stream import take_in
 from scaling_lab.localserver.graphql import Fault, Gaps, execute
-from scaling_lab.localserver.nodes import node_id
+from scaling_lab.localserver.nodes import node_id, row_of
 from scaling_lab.localserver.roots import roots
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Store
@@ -209,8 +209,8 @@ class Bench:
     def __init__(self, folder: Path, inputs: Inputs) -> None:
         self.store, self._inputs = Store(folder), inputs
         self._runs = Runs(self.store, "http://127.0.0.1:0", 90.0)
-        sweeps, artifacts = Sweeps(self.store, self._runs, 90.0), Artifacts(self.store, self._runs)
-        self._nodes = roots(self.store, self._runs, sweeps, artifacts)
+        self._artifacts = Artifacts(self.store, self._runs)
+        self._nodes = roots(self.store, self._runs, Sweeps(self.store, self._runs, 90.0), self._artifacts)
         self._ids = self._fill()
 
     def ask(self, operation: Operation, gaps: Gaps) -> str | None:
@@ -244,7 +244,7 @@ class Bench:
         rows = {"offset": 0, "content": ['{"_step": 0, "loss": 1.0}']}
         logs = {"offset": 0, "content": ["said"]}
         take_in(self.store, row, {"files": {"wandb-history.jsonl": rows, "output.log": logs}})
-        self._runs.file_came(row["id"], "x", storage.Received(1, "x"))
+        self._runs.files.came(row["id"], "x", storage.Received(1, "x"))
         sweep = self._change("upsertSweep", "sweep { id name }", {**place, "config": _SEARCH})["sweep"]
         agent = self._change("createAgent", "agent { id }", {**place, "sweep": sweep["name"], "host": "x"})
         with self.store.write() as writer:
@@ -272,6 +272,7 @@ class Bench:
         path = storage.artifact_blob(self.store, "x")
         path.parent.mkdir(parents=True)
         path.write_text('{"version": 1, "contents": {"x": {"ref": "file:///x", "digest": "x"}}}')
+        self._artifacts.manifest_came(row_of("Artifact", id_), "x")
         self._change("commitArtifact", "artifact { id }", {"artifactID": id_})
         self._change("useArtifact", "artifact { id }", {**used, "artifactID": id_})
         self._change("linkArtifact", "versionIndex", {**place, "artifactID": id_, "artifactPortfolioName": "linked"})

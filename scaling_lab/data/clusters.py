@@ -4,16 +4,19 @@ In a random split one validation tune in six has a sibling in training. Two tune
 half the 12-interval shingles of the smaller one; a cluster is all that siblings of siblings reach.
 """
 
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
+
+import numpy as np
 
 SHARED_FRACTION = 0.5
 
-Shingles = frozenset[bytes]
 
+def cluster(tunes: Sequence[np.ndarray]) -> list[int]:
+    """Cluster of each tune, named by the index of the cluster's first tune. Tunes without shingles stand alone.
 
-def cluster(tunes: Sequence[Shingles]) -> list[int]:
-    """Cluster of each tune, named by the index of the cluster's first tune. Tunes without shingles stand alone."""
+    Args:
+        tunes: the different shingles of each tune, (n,) uint64.
+    """
     parents = list(range(len(tunes)))
 
     def root(tune: int) -> int:
@@ -28,26 +31,32 @@ def cluster(tunes: Sequence[Shingles]) -> list[int]:
     return [root(tune) for tune in range(len(tunes))]
 
 
-def siblings(tunes: Sequence[Shingles]) -> Iterator[tuple[int, int]]:
+def siblings(tunes: Sequence[np.ndarray]) -> Iterator[tuple[int, int]]:
     """All pairs of tunes that share at least half of the smaller one's shingles: exact, and near to linear.
 
     If B holds half of A's n shingles, it holds one of any n - ceil(n/2) + 1 of them. So only A's rarest are looked up,
     and stock phrases, which stand in hundreds of tunes, are hardly ever touched.
     """
-    holders: dict[bytes, list[int]] = defaultdict(list)
-    for index, tune in enumerate(tunes):
-        for shingle in tune:
-            holders[shingle].append(index)
-    for index, tune in enumerate(tunes):
-        needed = _needed(tune)
-        rarest = sorted(tune, key=lambda shingle: (len(holders[shingle]), shingle))[: len(tune) - needed + 1]
-        candidates = {other for shingle in rarest for other in holders[shingle]}
-        for other in candidates:
-            larger = (len(tunes[other]), other) > (len(tune), index)
-            if larger and len(tune & tunes[other]) >= needed:
+    sizes = np.array([len(tune) for tune in tunes], dtype=np.int64)
+    if not sizes.sum():
+        return
+    # Each shingle gets a number; `holders[begins[s]:begins[s] + counts[s]]` are the tunes that have shingle s.
+    _, numbers, counts = np.unique(np.concatenate(tunes), return_inverse=True, return_counts=True)
+    holders = np.repeat(np.arange(len(tunes)), sizes)[np.argsort(numbers, kind="stable")]
+    begins = np.cumsum(counts) - counts
+    own = np.split(numbers, np.cumsum(sizes)[:-1])
+    for index, shingles in enumerate(own):
+        needed = max(1, -int(-len(shingles) * SHARED_FRACTION // 1))
+        rarest = shingles[np.argsort(counts[shingles], kind="stable")[: len(shingles) - needed + 1]]
+        others = np.unique(holders[_stretches(begins[rarest], counts[rarest])])
+        # The smaller tune of a pair finds the larger, and of two of one size the first finds the second.
+        larger = (sizes[others] > len(shingles)) | ((sizes[others] == len(shingles)) & (others > index))
+        for other in others[larger].tolist():
+            if len(np.intersect1d(shingles, own[other], assume_unique=True)) >= needed:
                 yield index, other
 
 
-def _needed(tune: Shingles) -> int:
-    """How many shingles of this tune another must hold to be its sibling."""
-    return max(1, -int(-len(tune) * SHARED_FRACTION // 1))
+def _stretches(begins: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The whole numbers of all [begin, begin + length), one stretch after the other."""
+    ends = np.cumsum(lengths)
+    return np.repeat(begins - (ends - lengths), lengths) + np.arange(ends[-1] if len(ends) else 0)

@@ -99,7 +99,7 @@ class _Handlers:
         # Content of an artifact is named by its MD5, and its manifest too.
         received = await storage.receive(self._store, path, request.stream(), None if kind == "runs" else name)
         if kind == "runs":
-            await run_in_threadpool(self._runs.file_came, number, name, received)
+            await run_in_threadpool(self._runs.files.came, number, name, received)
         elif kind == "manifests":
             await run_in_threadpool(self._artifacts.manifest_came, number, name)
         return Response(status_code=200, headers={"ETag": f'"{received.md5}"'})

@@ -92,7 +92,7 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
         "updateRunState": runs.update_state,
         "createRunFiles": runs.create_files,
         "markRunFilesUploaded": runs.mark_uploaded,
-        "deleteFiles": runs.delete_files,
+        "deleteFiles": runs.files.delete,
         "upsertView": views.upsert,
         "deleteView": views.delete,
         "upsertSweep": sweeps.upsert,

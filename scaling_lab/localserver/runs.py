@@ -1,15 +1,14 @@
 """Projects and runs, as nodes: what the SDK asks of them, and how it changes them."""
 
 import json
-import mimetypes
-import posixpath
 import sqlite3
 import time
 from typing import Any
 
-from scaling_lab.localserver import filters, history, storage
+from scaling_lab.localserver import filters, history
 from scaling_lab.localserver.graphql import Fault, Node
 from scaling_lab.localserver.nodes import connection, node_id, page_bounds, paged, row_of
+from scaling_lab.localserver.run_files import RunFiles
 from scaling_lab.localserver.store import Row, Store, now
 
 ENTITY = "local"
@@ -22,6 +21,7 @@ class Runs:
 
     def __init__(self, store: Store, base_url: str, crashed_after_seconds: float) -> None:
         self.store, self.base_url = store, base_url
+        self.files = RunFiles(store, base_url)
         self.table = filters.runs_table(crashed_after_seconds)
 
     # Finding
@@ -117,11 +117,7 @@ class Runs:
             "logLines": lambda first=None, after=None, last=None, use_improved_pagination=None: self._log_lines(
                 run, first, after, last
             ),
-            # Files
-            "fileCount": lambda: len(self._files(run["id"])),
-            "files": lambda names=(), pattern=None, first=None, after=None: paged(
-                self._files(run["id"], names, pattern), lambda file: self._file_node(run, file), first, after
-            ),
+            **self.files.fields(run),
         }
 
     def runs_of(self, project: Row, filter_text: Any, order: str | None, first: int | None, after: str | None) -> Node:
@@ -164,25 +160,6 @@ class Runs:
             begin, size = max(0, run["log_lines"] - last), max(1, min(last, 10_000))
         rows = self.store.rows(sql, (run["id"], begin, size + 1))
         return connection(rows[:size], _log_line, total=run["log_lines"], begin=begin, more=len(rows) > size)
-
-    def _files(self, run: int, names: Any = (), pattern: str | None = None) -> list[Row]:
-        sql = "SELECT * FROM run_files WHERE run = ? AND bytes IS NOT NULL AND name LIKE ? ORDER BY name"
-        wanted = {posixpath.normpath(name) for name in names or ()}
-        return [row for row in self.store.rows(sql, (run, pattern or "%")) if not wanted or row["name"] in wanted]
-
-    def _file_node(self, run: Row, file: Row) -> Node:
-        url = storage.address(self.store, self.base_url, "runs", str(run["id"]), file["name"])
-        return {
-            "__typename": "File",
-            "id": node_id("File", file["id"]),
-            "name": file["name"],
-            "url": lambda upload=False: url,
-            "directUrl": url,
-            "sizeBytes": file["bytes"],
-            "mimetype": mimetypes.guess_type(file["name"])[0] or "application/octet-stream",
-            "updatedAt": file["updated_at"],
-            "md5": file["md5"],
-        }
 
     # Changing
 
@@ -255,13 +232,11 @@ class Runs:
         """Remove a run with its rows and files; artifacts stay, others may use them."""
         run = self.run_by_id(id)
         with self.store.write() as writer:
-            for table in ("history", "events", "logs", "run_files"):
+            for table in ("history", "events", "logs"):
                 writer.execute(f"DELETE FROM {table} WHERE run = ?", (run["id"],))
             writer.execute("DELETE FROM artifact_uses WHERE run = ?", (run["id"],))
             writer.execute("DELETE FROM runs WHERE id = ?", (run["id"],))
-        folder = storage.run_file(self.store, run["id"], "any").parent
-        for path in folder.glob("*"):
-            path.unlink()
+            self.files.delete_all(writer, run)
         return {"clientMutationId": None, "success": True}
 
     def stop(self, *, id: str) -> Node:
@@ -283,41 +258,11 @@ class Runs:
 
     def create_files(self, *, entity_name: str, project_name: str, run_name: str, files: list[str]) -> Node:
         """Addresses that a run's files may be put to."""
-        run = self._named(entity_name, project_name, run_name)
-        names = [storage.plain_name(name) for name in files]
-        return {
-            "runID": node_id("Run", run["id"]),
-            "uploadHeaders": [],
-            "files": [
-                {"name": name, "uploadUrl": storage.address(self.store, self.base_url, "runs", str(run["id"]), name)}
-                for name in names
-            ],
-        }
+        return self.files.create(self._named(entity_name, project_name, run_name), files)
 
     def mark_uploaded(self, *, entity_name: str, project_name: str, run_name: str, files: list[str]) -> Node:
         """The SDK says that files came; the server saw them come already."""
         self._named(entity_name, project_name, run_name)
-        return {"success": True}
-
-    def file_came(self, run: int, name: str, received: storage.Received) -> None:
-        """Note a file of a run that was put."""
-        sql = (
-            "INSERT INTO run_files (run, name, bytes, md5, updated_at) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (run, name) DO UPDATE "
-            "SET bytes = excluded.bytes, md5 = excluded.md5, updated_at = excluded.updated_at"
-        )
-        with self.store.write() as writer:
-            writer.execute(sql, (run, name, received.bytes, received.md5, now()))
-
-    def delete_files(self, *, files: list[str], project_id: int | None = None) -> Node:
-        """Remove files of runs."""
-        rows = [row_of("File", file) for file in files]
-        for id_ in rows:
-            file = self.store.row("SELECT * FROM run_files WHERE id = ?", (id_,))
-            if file is not None:
-                storage.run_file(self.store, file["run"], file["name"]).unlink(missing_ok=True)
-        with self.store.write() as writer:
-            writer.executemany("DELETE FROM run_files WHERE id = ?", [(id_,) for id_ in rows])
         return {"success": True}
 
     def _named(self, entity: str, project: str, name: str) -> Row:

@@ -5,9 +5,12 @@ row to its shingles: all runs of 12 steps. Two settings of one tune share most o
 share hardly one.
 """
 
+import hashlib
 import re
 from functools import cache
 from itertools import pairwise
+
+import numpy as np
 
 from scaling_lab.music.abc import NOTE
 
@@ -26,6 +29,12 @@ _SYMBOL = re.compile(
     r'|"[^"]*"|![^!]*!|\{[^}]*\}|(?P<bar>[|:]+)'
     rf"|(?P<notes>\[[^\]|:]*\]|{NOTE.pattern})[\d/]*[)<>]*(?P<tie>-?)",
     re.MULTILINE,
+)
+
+# A run's hash is the sum of its intervals times these odd numbers, which look random, modulo 2^64.
+_HASH = np.array(
+    [int.from_bytes(hashlib.sha256(bytes([place])).digest()[:8]) | 1 for place in range(SHINGLE_INTERVALS)],
+    dtype=np.uint64,
 )
 
 Signature = dict[str, int]
@@ -49,14 +58,16 @@ def melody(tune: str) -> tuple[bytes, ...]:
     return tuple(intervals(pitches) for pitches in voices(tune))
 
 
-def shingles(melody: tuple[bytes, ...]) -> frozenset[bytes]:
-    """All runs of 12 intervals in any voice; a voice with fewer gives the one run that it has."""
-    return frozenset(
-        row[start : start + SHINGLE_INTERVALS]
-        for row in melody
-        for start in range(max(1, len(row) - SHINGLE_INTERVALS + 1))
-        if row
-    )
+def shingles(melody: tuple[bytes, ...]) -> np.ndarray:
+    """All different runs of 12 intervals in any voice, each as a 64-bit hash: (n,) uint64, ascending.
+
+    A voice with fewer gives the one run that it has. Two runs in 2^64 have the same hash by chance.
+    """
+    rows = [np.frombuffer(row.ljust(SHINGLE_INTERVALS, b"\0"), dtype=np.uint8) for row in melody if row]
+    if not rows:
+        return np.empty(0, dtype=np.uint64)
+    runs = np.concatenate([np.lib.stride_tricks.sliding_window_view(row, SHINGLE_INTERVALS) for row in rows])
+    return np.unique(runs.astype(np.uint64) @ _HASH)
 
 
 def key_signature(key: str) -> Signature:

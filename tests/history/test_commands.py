@@ -2,6 +2,7 @@
 
 import csv
 import socket
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -46,12 +47,12 @@ def test_tables_hold_what_the_records_do_and_csv_keeps_every_digit(
 def test_parquet_is_written_or_what_to_install_is_said(
     server: RunningServer, project: str, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pyarrow", None)
     arguments = ("history", "pull", "--project", project, "--store", str(server.store), "--out", "tables")
-    ended = scaling_lab(*arguments, "--format", "parquet")
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "pyarrow", None)
+        ended = scaling_lab(*arguments, "--format", "parquet")
     assert ended.code == 2
     assert "pip install 'scaling-lab[parquet]'" in ended.err
-    monkeypatch.undo()
     parquet = pytest.importorskip("pyarrow.parquet")
     package.pull(project, mode="local", store=server.store).write(Path("tables"), "parquet")
     table = parquet.read_table("tables/training.parquet")
