@@ -41,12 +41,18 @@ class SourceFile(_Part):
 
 
 class PackedCounts(_Part):
-    """One packed split. `characters` is None where a document lacks its text."""
+    """One packed split.
+
+    `characters`, `bytes` (UTF-8) and `notes` are those of all texts, None where a document lacks its text. Bytes and
+    notes are counted in held-out splits alone, whose losses are measured in them.
+    """
 
     documents: int
     tokens: int
     unique_tokens: int
     characters: int | None
+    bytes: int | None
+    notes: int | None
     skipped: dict[str, int]
     removed_duplicates: int
     tokens_sha256: str
