@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from scaling_lab.config.schema import DataConfig
+from scaling_lab.data.arrays import offsets_file, tokens_file
 from scaling_lab.data.manifest import Ids, Manifest
 from scaling_lab.data.meta import Meta, read_meta, tokenizer_of
-from scaling_lab.data.packing import offsets_file, packed_folder, tokens_file
+from scaling_lab.data.packing import packed_folder
 from scaling_lab.data.prepare import ensure_core
 from scaling_lab.data.tokenizer import Tokenizer
 
@@ -27,12 +28,16 @@ class PackedSplit:
     tokens      (n_tokens,) uint16 or uint32, a read-only memory map
     offsets     (n_documents + 1,) int64
     characters  characters of all documents' texts; None if a document has no text
+    text_bytes  UTF-8 bytes of the same texts; None in train too, where nothing is measured in them
+    notes       notes in the same texts, grace notes and each note of a chord counted; None likewise
     unique_tokens  tokens of all different documents, each counted once; None if not counted
     """
 
     tokens: np.ndarray = field(repr=False)
     offsets: np.ndarray = field(repr=False)
     characters: int | None
+    text_bytes: int | None = None
+    notes: int | None = None
     unique_tokens: int | None = None
 
     @property
@@ -142,5 +147,13 @@ def _warnings_of(meta: Meta | None, tokenizer: Tokenizer | None) -> list[str]:
 def _open_split(folder: Path, name: str, manifest: Manifest) -> PackedSplit:
     counts = manifest.splits[name]
     tokens = np.load(tokens_file(folder, name), mmap_mode="r")
-    offsets = np.load(offsets_file(folder, name))
-    return PackedSplit(tokens, offsets, counts.characters, counts.unique_tokens)
+    # As a plain array: an element of a memory map takes three times as long to get.
+    offsets = np.load(offsets_file(folder, name), mmap_mode="r").view(np.ndarray)
+    return PackedSplit(
+        tokens=tokens,
+        offsets=offsets,
+        characters=counts.characters,
+        text_bytes=counts.bytes,
+        notes=counts.notes,
+        unique_tokens=counts.unique_tokens,
+    )

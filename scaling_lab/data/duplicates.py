@@ -1,7 +1,7 @@
 """Documents that are the same, id by id: training documents that also stand in val or test, and how much is unique.
 
-Equal documents have equal digests. Digests are looked at a share at a time, each of those that leave the same remainder,
-so that equal ones are always seen together and a large corpus takes no more memory than a small one.
+Equal documents have equal digests. Digests are looked at a share at a time, each of those that leave one remainder, so
+that equal ones are always seen together and a large corpus takes no more memory than a small one.
 """
 
 from collections.abc import Sequence

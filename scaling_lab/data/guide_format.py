@@ -253,7 +253,8 @@ def _fault(value: object) -> str:
     if not isinstance(value, dict):
         return "record is not an object"
     for name in _TEXTS:
-        if not isinstance(value.get(name), str | None):
+        text = value.get(name)
+        if text is not None and not isinstance(text, str):
             return f"{name} is not a string"
     tokens = value.get("tokens")
     return "" if isinstance(tokens, bytes) else _fault_of_tokens(tokens)

@@ -10,46 +10,33 @@ folder can't be written, `packed` lies in the user's cache.
 """
 
 import errno
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
+from scaling_lab.data.arrays import Selection, offsets_file, tokens_file, write_split
 from scaling_lab.data.duplicates import leave_out_held_out
 from scaling_lab.data.guide_format import SPLITS, find_splits
 from scaling_lab.data.manifest import (
     PIPELINE_VERSION,
     Ids,
     Manifest,
-    PackedCounts,
     describe_sources,
     fingerprint,
     read_manifest,
 )
 from scaling_lab.data.meta import META_FILE, Meta
 from scaling_lab.data.splits import VAL_SHARE
-from scaling_lab.data.spool import NO_TEXT, Role, Spool, spool_split
+from scaling_lab.data.spool import Role, Spool, spool_split
 from scaling_lab.errors import DataError
-from scaling_lab.files import cache_folder, folder_aside, locked, put_in_place, written_whole
+from scaling_lab.files import cache_folder, folder_aside, locked, put_in_place
 
 PACKED_FOLDER = "packed"
 
 _LOCK_FILE = ".packed.lock"
 _READ_ONLY = (errno.EACCES, errno.EPERM, errno.EROFS)
-
-
-def tokens_file(folder: Path, split: str) -> Path:
-    """Where the ids of a split lie."""
-    return folder / f"{split}.tokens.npy"
-
-
-def offsets_file(folder: Path, split: str) -> Path:
-    """Where the bounds of a split's documents lie."""
-    return folder / f"{split}.offsets.npy"
 
 
 @contextmanager
@@ -118,12 +105,11 @@ def pack(directory: Path, folder: Path, asked: Ids, meta: Meta | None, tokenizer
     known = _known(asked, meta, directory)
     files = find_splits(directory)
     spools = {
-        split: spool_split(path, folder / f"{split}.spool", _role(split, files), known)
-        for split, path in files.items()
+        split: spool_split(path, folder / f"{split}.spool", _role(split, files), known) for split, path in files.items()
     }
     ids = _settled(known, max(spool.reader.largest_id for spool in spools.values()))
     kept, notes = _selected(spools, directory)
-    splits = {split: _write_split(folder, split, kept[split], ids) for split in SPLITS if split in kept}
+    splits = {split: write_split(folder, split, kept[split], ids) for split in SPLITS if split in kept}
     for spool in spools.values():
         spool.remove()
     manifest = Manifest(
@@ -141,10 +127,10 @@ def pack(directory: Path, folder: Path, asked: Ids, meta: Meta | None, tokenizer
 
 
 def _hold_on_to_memory() -> None:
-    """Keep glibc from giving arrays of a block back to the system, and taking them anew a page at a time: a fifth of all.
+    """Keep glibc from giving the arrays of each block back to the system, to take them anew page by page.
 
-    It holds on to twice the largest piece that it saw freed, if that was less than 32 MiB. This one is never touched, so
-    it takes no memory.
+    That was a fifth of all time. It holds on to twice the largest piece that it saw freed, if that was below 32 MiB;
+    this one is never touched, so it takes no memory.
     """
     np.empty(31 << 20, dtype=np.uint8)
 
@@ -155,42 +141,16 @@ def _role(split: str, files: Mapping[str, Path]) -> Role:
     return Role.TRAIN if "val" in files else Role.EITHER
 
 
-@dataclass
-class _Selection:
-    """The documents of a spool that make up one split: those that `splits`, (documents,) uint8, gives its number."""
-
-    spool: Spool
-    splits: np.ndarray
-    number: int
-    unique_tokens: int = 0
-    removed_duplicates: int = 0
-
-    def blocks(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Facts and ids of the split's documents, some at a time, as `Spool.blocks` gives those of all."""
-        begin = 0
-        for facts, ids in self.spool.blocks():
-            kept = self.splits[begin : begin + len(facts)] == self.number
-            begin += len(facts)
-            if kept.all():
-                yield facts, ids
-            elif kept.any():
-                yield facts[kept], ids[np.repeat(kept, facts["length"])]
-
-    @property
-    def n_documents(self) -> int:
-        return int((self.splits == self.number).sum())
-
-
-def _selected(spools: dict[str, Spool], directory: Path) -> tuple[dict[str, _Selection], list[str]]:
+def _selected(spools: dict[str, Spool], directory: Path) -> tuple[dict[str, Selection], list[str]]:
     """Which documents stay in which split, and what is to be said about it."""
     notes: list[str] = []
     kept = {
-        split: _Selection(spool, np.full(spool.n_documents, SPLITS.index(split), dtype=np.uint8), SPLITS.index(split))
+        split: Selection(spool, np.full(spool.n_documents, SPLITS.index(split), dtype=np.uint8), SPLITS.index(split))
         for split, spool in spools.items()
     }
     train = kept["train"]
     if "val" not in kept:
-        kept["val"] = _Selection(train.spool, train.splits, SPLITS.index("val"))
+        kept["val"] = Selection(train.spool, train.splits, SPLITS.index("val"))
         _draw_val(train)
         drawn, of_all = kept["val"].n_documents, train.spool.n_documents
         notes.append(f"no val split: {drawn:,} of {of_all:,} training documents serve as one, by midi_path")
@@ -208,7 +168,7 @@ def _selected(spools: dict[str, Spool], directory: Path) -> tuple[dict[str, _Sel
     return kept, notes
 
 
-def _draw_val(train: _Selection) -> None:
+def _draw_val(train: Selection) -> None:
     """Make val of the training documents whose draw is low."""
     # The least draw is always in, so that a handful of documents has a val split too.
     highest = max(VAL_SHARE, train.spool.least_draw)
@@ -261,70 +221,3 @@ def _warnings(known: Ids, ids: Ids, spools: dict[str, Spool]) -> list[str]:
         if reader.skipped
     )
     return said
-
-
-def _write_split(folder: Path, split: str, selection: _Selection, ids: Ids) -> PackedCounts:
-    """Write the arrays of one split, reading its documents from the spool a block at a time."""
-    assert ids.vocab_size is not None
-    dtype = np.dtype("<u2" if ids.vocab_size <= 2**16 else "<u4")
-    frame = np.array([ids.bos_id, ids.eos_id], dtype=dtype)
-    n_documents = selection.n_documents
-    n_tokens, texts = _measures(selection)
-    with (
-        written_whole(tokens_file(folder, split)) as tokens_stream,
-        written_whole(offsets_file(folder, split)) as offsets_stream,
-    ):
-        tokens = _ArrayWriter(tokens_stream, dtype, n_tokens)
-        offsets = _ArrayWriter(offsets_stream, np.dtype("<i8"), n_documents + 1)
-        offsets.append(np.zeros(1, dtype="<i8"))
-        begin = 0
-        for facts, inner in selection.blocks():
-            ends = np.cumsum(facts["length"], dtype=np.int64)
-            places = np.column_stack([ends - facts["length"], ends]).ravel()
-            tokens.append(np.insert(inner.astype(dtype), places, np.tile(frame, len(facts))))
-            offsets.append(begin + ends + 2 * np.arange(1, len(facts) + 1))
-            begin += int(ends[-1]) + 2 * len(facts)
-    return PackedCounts(
-        documents=n_documents,
-        tokens=n_tokens,
-        unique_tokens=selection.unique_tokens,
-        characters=texts["characters"],
-        bytes=texts["bytes"],
-        notes=texts["notes"],
-        skipped=dict(selection.spool.reader.skipped),
-        removed_duplicates=selection.removed_duplicates,
-        tokens_sha256=tokens.digest.hexdigest(),
-        offsets_sha256=offsets.digest.hexdigest(),
-    )
-
-
-def _measures(selection: _Selection) -> tuple[int, dict[str, int | None]]:
-    """Tokens of a split, BOS and EOS included, and what its texts measure; None where that of a document is unknown."""
-    n_tokens = 0
-    sums: dict[str, int | None] = {name: 0 for name in ("characters", "bytes", "notes")}
-    begin = 0
-    for facts in selection.spool.facts():
-        own = facts[selection.splits[begin : begin + len(facts)] == selection.number]
-        begin += len(facts)
-        n_tokens += int(own["length"].sum(dtype=np.int64)) + 2 * len(own)
-        for name, before in sums.items():
-            unknown = before is None or (own[name] == NO_TEXT).any()
-            sums[name] = None if unknown else before + int(own[name].sum(dtype=np.int64))
-    return n_tokens, sums
-
-
-class _ArrayWriter:
-    """Writes a .npy file of a known length a piece at a time."""
-
-    def __init__(self, stream: BinaryIO, dtype: np.dtype, length: int) -> None:
-        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (length,)}
-        np.lib.format.write_array_header_1_0(stream, header)
-        self.digest = hashlib.sha256()
-        self._stream = stream
-        self._dtype = dtype
-
-    def append(self, part: np.ndarray) -> None:
-        """Write the next entries."""
-        raw = part.astype(self._dtype, copy=False).tobytes()
-        self.digest.update(raw)
-        self._stream.write(raw)

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -97,10 +98,7 @@ class Spool:
     def _add(self, block: Block, ids: BinaryIO, facts: BinaryIO) -> None:
         raw = memoryview(block.ids.astype(_ID, copy=False).tobytes())
         ends = (_ID.itemsize * block.bounds).tolist()
-        digests = [
-            hashlib.blake2b(raw[begin:end], digest_size=16).digest()
-            for begin, end in zip(ends[:-1], ends[1:], strict=True)
-        ]
+        digests = [hashlib.blake2b(raw[begin:end], digest_size=16).digest() for begin, end in pairwise(ends)]
         rows = np.empty(len(block), FACTS)
         rows["digest"] = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2)
         rows["length"] = np.diff(block.bounds)
@@ -116,9 +114,7 @@ class Spool:
         """Where each document falls: the pieces of one MIDI file together."""
         if self.role is not Role.EITHER:
             return 1.0
-        draws = [
-            draw(path.encode() if path else digest) for path, digest in zip(block.midi_path, digests, strict=True)
-        ]
+        draws = [draw(path.encode() if path else digest) for path, digest in zip(block.midi_path, digests, strict=True)]
         self.least_draw = min(self.least_draw, *draws)
         return draws
 

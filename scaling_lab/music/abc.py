@@ -85,7 +85,7 @@ def canonical(tune: str) -> str:
 
 def count_notes(body: str) -> int:
     """Notes in a canonical body, grace notes and each note of a chord counted."""
-    # Each note has one letter, and each letter that is left belongs to a note: to count letters takes a tenth of the time.
+    # Each note has one letter, and each letter that is left is a note's: to count letters takes a tenth of the time.
     return sum(map(strip_fields(body).count, NOTE_LETTERS))
 
 

@@ -251,6 +251,8 @@ def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
             metrics.TRAIN_FLOPS: progress.flops,
             metrics.VAL_LOSS: result.loss,
             metrics.BITS_PER_CHARACTER: result.bits_per_character,
+            metrics.BITS_PER_BYTE: result.bits_per_byte,
+            metrics.BITS_PER_NOTE: result.bits_per_note,
         }
     )
 
