@@ -71,6 +71,8 @@ def write_split(folder: Path, split: str, selection: Selection, ids: Ids) -> Pac
             tokens.append(np.insert(inner.astype(dtype), places, np.tile(frame, len(facts))))
             offsets.append(begin + ends + 2 * np.arange(1, len(facts) + 1))
             begin += int(ends[-1]) + 2 * len(facts)
+    # A split that was drawn from the training file has no file of its own, and no records that it could lack.
+    reader = selection.spool.reader if selection.spool.path.stem == split else None
     return PackedCounts(
         documents=n_documents,
         tokens=n_tokens,
@@ -78,7 +80,8 @@ def write_split(folder: Path, split: str, selection: Selection, ids: Ids) -> Pac
         characters=texts["characters"],
         bytes=texts["bytes"],
         notes=texts["notes"],
-        skipped=dict(selection.spool.reader.skipped),
+        skipped=dict(reader.skipped) if reader else {},
+        first_skipped=reader.first_skipped if reader else [],
         removed_duplicates=selection.removed_duplicates,
         tokens_sha256=tokens.digest.hexdigest(),
         offsets_sha256=offsets.digest.hexdigest(),

@@ -4,6 +4,8 @@
 prepared on the spot.
 """
 
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,9 +13,10 @@ import numpy as np
 
 from scaling_lab.config.schema import DataConfig
 from scaling_lab.data.arrays import offsets_file, tokens_file
+from scaling_lab.data.guide_format import LeftOutRecord
 from scaling_lab.data.manifest import Ids, Manifest
 from scaling_lab.data.meta import Meta, read_meta, tokenizer_of
-from scaling_lab.data.packing import packed_folder
+from scaling_lab.data.packing import pack, packed_folder
 from scaling_lab.data.prepare import ensure_core
 from scaling_lab.data.tokenizer import Tokenizer
 
@@ -31,6 +34,8 @@ class PackedSplit:
     text_bytes  UTF-8 bytes of the same texts; None in train too, where nothing is measured in them
     notes       notes in the same texts, grace notes and each note of a chord counted; None likewise
     unique_tokens  tokens of all different documents, each counted once; None if not counted
+    skipped     records of the split's file that were left out, by reason
+    first_skipped  the first of these, with their places
     """
 
     tokens: np.ndarray = field(repr=False)
@@ -39,6 +44,8 @@ class PackedSplit:
     text_bytes: int | None = None
     notes: int | None = None
     unique_tokens: int | None = None
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    first_skipped: Sequence[LeftOutRecord] = ()
 
     @property
     def n_documents(self) -> int:
@@ -99,8 +106,11 @@ def open_dataset(
     vocab_size: int | None = None,
     bos_id: int | None = None,
     eos_id: int | None = None,
+    scratch: Path | None = None,
 ) -> Dataset:
     """The dataset in `directory`, packed at the first opening. What is not given comes from meta.json or the data.
+
+    scratch: an empty folder; given one, all files are read and packed there anew, and `directory` is left as it is.
 
     Raises `DataError` if there is none, or if it can't serve: malformed, cut off, ids beyond the vocabulary.
     """
@@ -111,7 +121,12 @@ def open_dataset(
     meta = read_meta(directory)
     tokenizer = tokenizer_of(directory, meta) if meta else None
     asked = Ids(vocab_size=vocab_size, bos_id=bos_id, eos_id=eos_id)
-    with packed_folder(directory, asked, meta, tokenizer.sha256 if tokenizer else None) as (folder, manifest):
+    sha256 = tokenizer.sha256 if tokenizer else None
+    with (
+        nullcontext((scratch, pack(directory, scratch, asked, meta, sha256)))
+        if scratch
+        else packed_folder(directory, asked, meta, sha256)
+    ) as (folder, manifest):
         splits = {name: _open_split(folder, name, manifest) for name in manifest.splits}
     ids = manifest.ids
     assert ids.vocab_size is not None
@@ -156,4 +171,6 @@ def _open_split(folder: Path, name: str, manifest: Manifest) -> PackedSplit:
         text_bytes=counts.bytes,
         notes=counts.notes,
         unique_tokens=counts.unique_tokens,
+        skipped=counts.skipped,
+        first_skipped=counts.first_skipped,
     )

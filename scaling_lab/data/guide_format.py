@@ -29,7 +29,10 @@ BLOCK_BYTES = 1 << 19
 BLOCK_DOCUMENTS = 4096
 # Of the records that are left out the first few are remembered with their place.
 LEFT_OUT_NAMED = 5
+# Tunes from there may not be trained on; who brings them should know.
+THESESSION = "thesession.org"
 
+_THESESSION = THESESSION.encode()
 _FOLDERS = {"train": ("train",), "val": ("val", "valid", "validation"), "test": ("test",)}
 _FILES = ("data.json", "data.jsonl", "data.json.gz", "data.jsonl.gz")
 _TEXTS = ("abc", "midi_path")
@@ -41,7 +44,6 @@ _PLAIN_TOKENS = re.compile(rb'"tokens"\s*:\s*(\[\s*[0-9][0-9, \t\r\n]*+\])')
 # record's own tokens are this, the list was theirs, and none inside another value.
 _STAND_IN = secrets.token_hex(8)
 _STAND_IN_TEXT = b'"' + _STAND_IN.encode() + b'"'
-_THESESSION = b"thesession.org"
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import numpy as np
 
 from scaling_lab.data.arrays import Selection, offsets_file, tokens_file, write_split
 from scaling_lab.data.duplicates import leave_out_held_out
-from scaling_lab.data.guide_format import SPLITS, find_splits
+from scaling_lab.data.guide_format import SPLITS, THESESSION, find_splits
 from scaling_lab.data.manifest import (
     PIPELINE_VERSION,
     Ids,
@@ -214,6 +214,11 @@ def _warnings(known: Ids, ids: Ids, spools: dict[str, Spool]) -> list[str]:
         if len(frames) == 1 and sum(spool.n_documents for spool in spools.values()) > 1:
             first, last = frames.pop()
             said.append(f"all documents begin with id {first} and end with {last}: if these are BOS and EOS, say so")
+    said.extend(
+        f"{split}: names {THESESSION}; its licence forbids use for training since 2025-10"
+        for split, reader in readers.items()
+        if reader.names_thesession
+    )
     said.extend(
         f"{split}: {reader.skipped.total():,} records left out "
         f"({', '.join(f'{reason}: {count:,}' for reason, count in reader.skipped.most_common())})"
