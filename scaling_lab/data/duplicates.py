@@ -13,7 +13,7 @@ from scaling_lab.data.spool import Spool
 
 # Splits are numbered as SPLITS orders them: training documents are of split 0, held-out ones of a higher.
 TRAIN, LEFT_OUT = 0, 255
-SHARE_DOCUMENTS = 1 << 19
+SHARE_DOCUMENTS = 1 << 18
 
 _ROW = np.dtype([("digest", "<u8", 2), ("place", "<i8"), ("length", "<u4"), ("spool", "u1"), ("split", "u1")])
 

@@ -80,6 +80,37 @@ def test_a_line_that_is_not_json_is_left_out_and_counted(tmp_path: Path):
     assert reader.skipped == {"not JSON": 1}
 
 
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        (b'{"tokens":[0,7,12345678]}', [0, 7, 12345678]),
+        (b'{"tokens" : [ 1 , 2\t,\r3 ]}', [1, 2, 3]),
+        (b'{"tokens": [123456789, 2147483647, 5]}', [123456789, 2147483647, 5]),
+        (b'{"tok\\u0065ns": [1, 2]}', [1, 2]),
+        (b'{"tokens": [1], "tokens": [2, 3]}', [2, 3]),
+        (b'{"x": {"tokens": [1]}, "tokens": [2, 3]}', [2, 3]),
+        (b'{"tokens": [2, 3], "x": {"tokens": [1]}}', [2, 3]),
+        (b'{"a\\"tokens": [1], "tokens": [2, 3]}', [2, 3]),
+        (b'{"abc": "\\"tokens\\": [1]", "tokens": [2, 3]}', [2, 3]),
+    ],
+)
+def test_tokens_are_read_however_they_are_spelled_and_wherever_they_stand(tmp_path: Path, text: bytes, ids: list[int]):
+    path = tmp_path / "data.json"
+    for content in (text, b"[" + text + b"]", b"[" + text + b"," + text + b"]"):
+        path.write_bytes(content)
+        assert {tuple(document.tokens) for document in documents(SplitReader(path))} == {tuple(ids)}
+
+
+@pytest.mark.parametrize("tokens", [b"01", b"1,,2", b"1 2", b",1", b"1,", b"1,2,,", b"1\x0b,2", b"0 0", b"123456789 1"])
+def test_a_list_of_digits_that_is_not_json_is_left_out_and_spoils_no_other(tmp_path: Path, tokens: bytes):
+    path = tmp_path / "data.json"
+    path.write_bytes(b'{"tokens": [1, 2]}\n' * 150 + b'{"tokens": [' + tokens + b"]}\n" + b'{"tokens": [3]}\n')
+    reader = SplitReader(path)
+    assert [document.tokens for document in documents(reader)] == [[1, 2]] * 150 + [[3]]
+    assert reader.skipped == {"not JSON": 1}
+    assert [(left.number, left.byte) for left in reader.first_skipped] == [(151, 150 * 19)]
+
+
 def test_midi_path_and_abc_are_optional_and_empty_ones_count_as_absent(tmp_path: Path):
     path = tmp_path / "data.json"
     path.write_bytes(b'{"tokens": [1]}\n{"tokens": [1], "abc": "", "midi_path": ""}\n{"tokens": [1], "abc": null}')

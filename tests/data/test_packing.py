@@ -247,6 +247,14 @@ def test_packing_thirty_megabytes_takes_less_than_fifteen(small, peak_megabytes)
     assert open_dataset(small.root, vocab_size=1235).train.n_tokens > 5_000_000
 
 
+def test_two_hundred_thousand_short_documents_take_less_than_forty_megabytes(small, peak_megabytes):
+    records = (b'{"abc":"abc","tokens":[%d,%d]}\n' % (i % 1000, i // 1000) for i in range(200_000))
+    small.raw("train", b"".join(records))
+    opening = "from scaling_lab.data.dataset import open_dataset", "open_dataset(folder, vocab_size=1235)"
+    assert peak_megabytes(small.root, *opening) < 40
+    assert open_dataset(small.root, vocab_size=1235).train.n_documents > 190_000
+
+
 OPEN = """
 import sys
 from pathlib import Path
