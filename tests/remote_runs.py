@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from servers import RunningServer
-from study_folders import Study
+from study_folders import BITS, Study
 
 from scaling_lab.tracking.journal import read_journal
 from scaling_lab.tracking.results import read_results
@@ -15,7 +15,8 @@ Row = dict[str, Any]
 
 # What a folder's results hold that a server is not told at the start, but at the end or not at all.
 _ENDING = ("state", "started_at", "updated_at", "peak_memory_bytes")
-_FIGURES = ("final_train_loss", "final_val_loss", "best_val_loss", "best_step", "bits_per_character", "mfu")
+_BITS = tuple(name.removeprefix("val/") for name in BITS)
+_FIGURES = ("final_train_loss", "final_val_loss", "best_val_loss", "best_step", "mfu", *_BITS)
 _NOT_CONFIG = (*_ENDING, *_FIGURES, "name", "config", "wandb_url", "wandb_id", "tokens_per_second", "training_seconds")
 
 _LOGS = """

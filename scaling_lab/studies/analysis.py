@@ -108,6 +108,8 @@ SUMMARY_KEYS = (
     "best_val_loss",
     "best_step",
     "bits_per_character",
+    "bits_per_byte",
+    "bits_per_note",
     "tokens_per_second",
     "mfu",
     "training_seconds",

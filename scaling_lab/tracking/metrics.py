@@ -10,7 +10,9 @@ TOKENS_PER_SECOND = "perf/tokens_per_second"
 STEP_SECONDS = "perf/step_seconds"
 MFU = "perf/mfu"  # training FLOPs a second over the machine's matmul ceiling
 VAL_LOSS = "val/loss"  # nats a token, whole validation split
-BITS_PER_CHARACTER = "val/bits_per_character"  # of the canonical text
+BITS_PER_CHARACTER = "val/bits_per_character"  # of the texts
+BITS_PER_BYTE = "val/bits_per_byte"  # of the same in UTF-8
+BITS_PER_NOTE = "val/bits_per_note"  # grace notes and each note of a chord counted
 
 TRAINING_METRICS = (
     TRAIN_STEP,
@@ -23,6 +25,14 @@ TRAINING_METRICS = (
     STEP_SECONDS,
     MFU,
 )
-EVALUATION_METRICS = (TRAIN_STEP, TRAIN_TOKENS, TRAIN_FLOPS, VAL_LOSS, BITS_PER_CHARACTER)
+EVALUATION_METRICS = (
+    TRAIN_STEP,
+    TRAIN_TOKENS,
+    TRAIN_FLOPS,
+    VAL_LOSS,
+    BITS_PER_CHARACTER,
+    BITS_PER_BYTE,
+    BITS_PER_NOTE,
+)
 # What a clock says, and so the only numbers that differ between two runs of one seed.
 TIMED_METRICS = (TOKENS_PER_SECOND, STEP_SECONDS, MFU)

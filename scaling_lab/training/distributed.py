@@ -7,18 +7,15 @@ can stop or fail without asking anyone. The others follow it with the same batch
 step's loss is summed over the targets of the whole batch, so how many they are changes no loss beyond rounding.
 """
 
-import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 import torch.distributed as dist
 
 from scaling_lab.errors import ScalingLabError
-
-T = TypeVar("T")
 
 _LEAVE = -1
 
@@ -61,10 +58,6 @@ class World:
     def leads(self) -> bool:
         """Whether this process is the one that writes."""
         return self.rank == 0
-
-    def share(self, parts: Iterable[T]) -> Iterator[T]:
-        """This process's part of the parts of a batch."""
-        return itertools.islice(parts, self.rank, None, self.size)
 
     def add_up(self, model: torch.nn.Module, total: torch.Tensor) -> None:
         """Replace `total` and the model's gradients by their sums over all processes."""

@@ -18,12 +18,16 @@ class Evaluation:
 
     Attributes:
         loss: nats a token.
-        bits_per_character: total bits over the characters of the canonical text; None where the data carry no text.
+        bits_per_character: total bits over the characters of the texts; None where the data carry no text.
+        bits_per_byte: the same over the texts' bytes in UTF-8: what other programs' figures are in.
+        bits_per_note: the same over the notes in the texts, grace notes and each note of a chord counted.
         n_targets: tokens scored.
     """
 
     loss: float
     bits_per_character: float | None
+    bits_per_byte: float | None
+    bits_per_note: float | None
     n_targets: int
 
 
@@ -49,5 +53,11 @@ def evaluate(
             total_nats += model.loss(batch.tokens_M, batch.targets_M, batch.lengths).item()
         n_targets += batch.n_targets
     model.train()
-    bits = total_nats / math.log(2) / split.characters if split.characters else None
-    return Evaluation(total_nats / n_targets, bits, n_targets)
+    bits = total_nats / math.log(2)
+    return Evaluation(
+        loss=total_nats / n_targets,
+        bits_per_character=bits / split.characters if split.characters else None,
+        bits_per_byte=bits / split.text_bytes if split.text_bytes else None,
+        bits_per_note=bits / split.notes if split.notes else None,
+        n_targets=n_targets,
+    )

@@ -190,8 +190,7 @@ def _accumulate_gradient(run: Run, batch: Batch, may_stop: Callable[[], None]) -
     """
     n_targets = batch.n_targets
     total = torch.zeros((), device=run.machine.device)
-    micro_batch_tokens = min(run.plan.micro_batch_tokens, -(-run.plan.batch_size_tokens // run.world.size))
-    for micro in run.world.share(batch.micro_batches(micro_batch_tokens)):
+    for micro in batch.share(run.world.rank, run.world.size, run.plan.micro_batch_tokens):
         may_stop()
         micro = micro.to(run.machine.device)
         with run.machine.autocast():
@@ -251,6 +250,8 @@ def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
             metrics.TRAIN_FLOPS: progress.flops,
             metrics.VAL_LOSS: result.loss,
             metrics.BITS_PER_CHARACTER: result.bits_per_character,
+            metrics.BITS_PER_BYTE: result.bits_per_byte,
+            metrics.BITS_PER_NOTE: result.bits_per_note,
         }
     )
 

@@ -21,20 +21,29 @@ DOCUMENTS = st.lists(
 )
 
 
+def documents(reader: SplitReader) -> list[Document]:
+    """What a reader reads, document by document."""
+    return [
+        Document(block.ids[begin:end].tolist(), abc, midi_path)
+        for block in reader
+        for begin, end, abc, midi_path in zip(block.bounds, block.bounds[1:], block.abc, block.midi_path, strict=False)
+    ]
+
+
 def read(path: Path, *records: object) -> SplitReader:
     """A reader of 200 good records and those given, read to its end."""
     path.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in (*[GOOD] * 200, *records)))
     reader = SplitReader(path)
-    assert len(list(reader)) == reader.records - reader.skipped.total()
+    assert len(documents(reader)) == reader.records - reader.skipped.total()
     return reader
 
 
 @settings(deadline=None)
 @given(DOCUMENTS)
-def test_what_is_written_is_read_back(tmp_path_factory, documents: list[Document]):
+def test_what_is_written_is_read_back(tmp_path_factory, written: list[Document]):
     path = tmp_path_factory.mktemp("written") / "data.json"
-    write_jsonl(path, documents)
-    assert list(SplitReader(path)) == documents
+    write_jsonl(path, written)
+    assert documents(SplitReader(path)) == written
 
 
 @pytest.mark.parametrize(
@@ -67,14 +76,45 @@ def test_a_line_that_is_not_json_is_left_out_and_counted(tmp_path: Path):
     path = tmp_path / "data.json"
     path.write_bytes(b'{"tokens": [NaN]}\n' + b'{"tokens": [1]}\n' * 200)
     reader = SplitReader(path)
-    assert len(list(reader)) == 200
+    assert len(documents(reader)) == 200
     assert reader.skipped == {"not JSON": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        (b'{"tokens":[0,7,12345678]}', [0, 7, 12345678]),
+        (b'{"tokens" : [ 1 , 2\t,\r3 ]}', [1, 2, 3]),
+        (b'{"tokens": [123456789, 2147483647, 5]}', [123456789, 2147483647, 5]),
+        (b'{"tok\\u0065ns": [1, 2]}', [1, 2]),
+        (b'{"tokens": [1], "tokens": [2, 3]}', [2, 3]),
+        (b'{"x": {"tokens": [1]}, "tokens": [2, 3]}', [2, 3]),
+        (b'{"tokens": [2, 3], "x": {"tokens": [1]}}', [2, 3]),
+        (b'{"a\\"tokens": [1], "tokens": [2, 3]}', [2, 3]),
+        (b'{"abc": "\\"tokens\\": [1]", "tokens": [2, 3]}', [2, 3]),
+    ],
+)
+def test_tokens_are_read_however_they_are_spelled_and_wherever_they_stand(tmp_path: Path, text: bytes, ids: list[int]):
+    path = tmp_path / "data.json"
+    for content in (text, b"[" + text + b"]", b"[" + text + b"," + text + b"]"):
+        path.write_bytes(content)
+        assert {tuple(document.tokens) for document in documents(SplitReader(path))} == {tuple(ids)}
+
+
+@pytest.mark.parametrize("tokens", [b"01", b"1,,2", b"1 2", b",1", b"1,", b"1,2,,", b"1\x0b,2", b"0 0", b"123456789 1"])
+def test_a_list_of_digits_that_is_not_json_is_left_out_and_spoils_no_other(tmp_path: Path, tokens: bytes):
+    path = tmp_path / "data.json"
+    path.write_bytes(b'{"tokens": [1, 2]}\n' * 150 + b'{"tokens": [' + tokens + b"]}\n" + b'{"tokens": [3]}\n')
+    reader = SplitReader(path)
+    assert [document.tokens for document in documents(reader)] == [[1, 2]] * 150 + [[3]]
+    assert reader.skipped == {"not JSON": 1}
+    assert [(left.number, left.byte) for left in reader.first_skipped] == [(151, 150 * 19)]
 
 
 def test_midi_path_and_abc_are_optional_and_empty_ones_count_as_absent(tmp_path: Path):
     path = tmp_path / "data.json"
     path.write_bytes(b'{"tokens": [1]}\n{"tokens": [1], "abc": "", "midi_path": ""}\n{"tokens": [1], "abc": null}')
-    assert list(SplitReader(path)) == [Document([1])] * 3
+    assert documents(SplitReader(path)) == [Document([1])] * 3
 
 
 def test_one_bad_record_in_a_hundred_is_borne(tmp_path: Path):
@@ -100,14 +140,14 @@ def test_a_file_without_a_document_is_refused(tmp_path: Path):
 
 
 def test_an_interrupted_write_leaves_what_was_there(tmp_path: Path):
-    def documents():
+    def interrupted():
         yield Document([1])
         raise KeyboardInterrupt
 
     path = tmp_path / "data.json"
     path.write_bytes(b"before")
     with pytest.raises(KeyboardInterrupt):
-        write_jsonl(path, documents())
+        write_jsonl(path, interrupted())
     assert [file.read_bytes() for file in tmp_path.iterdir()] == [b"before"]
 
 

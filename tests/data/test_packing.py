@@ -83,6 +83,39 @@ def test_characters_are_those_of_all_texts_or_unknown(small):
     assert open_dataset(small.root).train.characters is None
 
 
+def test_bytes_and_notes_are_counted_where_losses_are_measured_in_them(guide):
+    guide.split("train", [{"abc": "abc", "tokens": [4]}])
+    guide.split("val", [{"abc": "K:G\n[ce]|{d}^f2 é", "tokens": [5]}, {"abc": "z|A,", "tokens": [6]}])
+    guide.split("test", [{"abc": "abc", "tokens": [7]}, {"tokens": [8]}])
+    dataset = open_dataset(guide.root)
+    assert (dataset.val.characters, dataset.val.text_bytes, dataset.val.notes) == (21, 22, 5)
+    assert (dataset.train.characters, dataset.train.text_bytes, dataset.train.notes) == (3, None, None)
+    assert dataset.test is not None
+    assert (dataset.test.characters, dataset.test.text_bytes, dataset.test.notes) == (None, None, None)
+
+
+@pytest.mark.parametrize("count", [2, 500])
+def test_a_val_split_that_was_drawn_has_its_bytes_and_notes_too(guide, count: int):
+    guide.split("train", [{"midi_path": f"{i}.mid", "abc": "aé" * i + "a", "tokens": [i]} for i in range(count)])
+    val = open_dataset(guide.root).val
+    notes = sum(tokens[1] + 1 for tokens in documents(val))
+    assert (val.notes, val.characters, val.text_bytes) == (
+        notes,
+        2 * notes - val.n_documents,
+        3 * notes - 2 * val.n_documents,
+    )
+
+
+def test_a_packing_of_before_bytes_and_notes_is_made_anew_and_keeps_its_fingerprint(small):
+    fingerprint = open_dataset(small.root).fingerprint
+    before = manifest(small.root)
+    for split in before["splits"].values():
+        del split["bytes"], split["notes"]
+    (small.root / "packed" / "manifest.json").write_bytes(orjson.dumps(before))
+    dataset = open_dataset(small.root)
+    assert (dataset.val.text_bytes, dataset.fingerprint) == (4, fingerprint)
+
+
 def test_what_stands_in_val_or_test_is_taken_out_of_train(small):
     small.split("train", [{"abc": "abc", "tokens": [1, 8, 9, 2]}, {"abc": "a", "tokens": [5]}, {"tokens": [9, 9, 9]}])
     dataset = open_dataset(small.root)
@@ -212,6 +245,14 @@ def test_packing_thirty_megabytes_takes_less_than_fifteen(small, peak_megabytes)
     opening = "from scaling_lab.data.dataset import open_dataset", "open_dataset(folder, vocab_size=1235)"
     assert peak_megabytes(small.root, *opening) < 15
     assert open_dataset(small.root, vocab_size=1235).train.n_tokens > 5_000_000
+
+
+def test_two_hundred_thousand_short_documents_take_less_than_forty_megabytes(small, peak_megabytes):
+    records = (b'{"abc":"abc","tokens":[%d,%d]}\n' % (i % 1000, i // 1000) for i in range(200_000))
+    small.raw("train", b"".join(records))
+    opening = "from scaling_lab.data.dataset import open_dataset", "open_dataset(folder, vocab_size=1235)"
+    assert peak_megabytes(small.root, *opening) < 40
+    assert open_dataset(small.root, vocab_size=1235).train.n_documents > 190_000
 
 
 OPEN = """

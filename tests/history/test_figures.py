@@ -16,7 +16,8 @@ def figures(losses: list[float], evaluations: list[tuple[int, float]], mfu: floa
         for step, loss in enumerate(losses, start=1)
     ]
     evaluated = [
-        {"train/step": step, "val/loss": loss, "val/bits_per_character": 2 * loss} for step, loss in evaluations
+        {"train/step": step, "val/loss": loss, "val/bits_per_character": 2 * loss, "val/bits_per_byte": 2 * loss}
+        for step, loss in evaluations
     ]
     return figures_of(
         columns_of(training, metrics.TRAINING_METRICS)[0], columns_of(evaluated, metrics.EVALUATION_METRICS)[0]
@@ -34,6 +35,8 @@ def test_a_history_gives_its_last_and_best_losses_and_its_speed() -> None:
         "best_val_loss": 2.5,
         "best_step": 2,
         "bits_per_character": 5.5,
+        "bits_per_byte": 5.5,
+        "bits_per_note": None,
     }
 
 

@@ -1,6 +1,7 @@
 """The report as a file: what it says, that it says it safely, and that it needs nothing from elsewhere."""
 
 import html
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,8 +152,14 @@ def test_results_without_what_can_be_absent_make_a_report(tmp_path: Path) -> Non
     study = Study(tmp_path / "runs")
     absent = ("config", "data", "machine", "versions", "git_commit", "mfu", "bits_per_character", "final_train_loss")
     study.write_run("tiny", journal=[], **dict.fromkeys(absent[1:]), config={})
+    results_file = tmp_path / "runs" / "mini-tiny-seed0" / "training_results.json"
+    results = json.loads(results_file.read_text())
+    # What earlier versions did not write at all.
+    del results["bits_per_byte"], results["bits_per_note"]
+    results_file.write_text(json.dumps(results))
     page = Page(render_report(study.analysis()))
     row = page.tables["summary"][0]
+    assert row["bits_per_byte"] == row["bits_per_note"] == ("–", "")
     assert row["mfu"] == ("–", "")
     assert row["model.d_model"] == ("–", "")
 

@@ -11,7 +11,8 @@ import torch
 
 from scaling_lab.config import RunConfig, load_config
 from scaling_lab.errors import ConfigError, UsageError
-from scaling_lab.history.runs import RunRecord
+from scaling_lab.history.figures import figures_of
+from scaling_lab.history.runs import RunRecord, read_run
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import read_journal
@@ -61,13 +62,44 @@ def test_results_say_what_the_journal_says(small_run: MakeConfig) -> None:
     assert columns["training"][metrics.TRAIN_LOSS] == record.training[metrics.TRAIN_LOSS].tolist()
 
 
-def test_bits_a_character_count_every_token_over_the_texts_characters(small_run: MakeConfig) -> None:
+def test_bits_count_every_token_over_what_the_texts_measure(small_run: MakeConfig) -> None:
+    config = small_run()
+    path = Path("music/val/data.json")
+    # A character of two bytes in each text, which its tokens know nothing of.
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(record | {"abc": record["abc"] + "é"}) + "\n" for record in records))
+    record = train(config)
+    characters = sum(len(record["abc"]) + 1 for record in records)
+    notes = sum(letter in "ABCDEFGabcdefg" for record in records for letter in record["abc"])
+    n_scored = sum(len(record["tokens"]) + 1 for record in records)  # one end of tune each
+    bits = record.results["final_val_loss"] * n_scored / np.log(2)
+    for name, count in (("character", characters), ("byte", characters + len(records)), ("note", notes)):
+        assert record.results[f"bits_per_{name}"] == pytest.approx(bits / count, rel=1e-9)
+        assert record.evaluations[f"val/bits_per_{name}"][-1] == record.results[f"bits_per_{name}"]
+
+
+def test_without_texts_there_are_no_bits_over_them(small_run: MakeConfig) -> None:
+    config = small_run()
+    path = Path("music/val/data.json")
+    lines = path.read_text().splitlines()
+    path.write_text("".join(f'{{"tokens": {json.loads(line)["tokens"]}}}\n' for line in lines))
+    results = train(config).results
+    assert [results[f"bits_per_{name}"] for name in ("character", "byte", "note")] == [None] * 3
+
+
+def test_a_journal_of_before_bits_a_byte_and_a_note_is_still_read(small_run: MakeConfig) -> None:
     record = train(small_run())
-    texts = [json.loads(line)["abc"] for line in Path("music/val/data.json").read_text().splitlines()]
-    characters = sum(map(len, texts))
-    scored = characters + len(texts)  # one end of tune each
-    bits = record.results["final_val_loss"] * scored / np.log(2) / characters
-    assert record.results["bits_per_character"] == pytest.approx(bits, rel=1e-9)
+    journal = record.folder / "metrics.jsonl"
+    rows = [json.loads(line) for line in journal.read_text().splitlines()]
+    new = {metrics.BITS_PER_BYTE, metrics.BITS_PER_NOTE}
+    journal.write_text("".join(json.dumps({k: v for k, v in row.items() if k not in new}) + "\n" for row in rows))
+    again = read_run(record.folder)
+    assert again.evaluations[metrics.BITS_PER_CHARACTER].tolist() == (
+        record.evaluations[metrics.BITS_PER_CHARACTER].tolist()
+    )
+    assert np.isnan(again.evaluations[metrics.BITS_PER_NOTE]).all()
+    figures = figures_of(again.training, again.evaluations)
+    assert (figures["bits_per_byte"], figures["bits_per_note"]) == (None, None)
 
 
 def test_the_same_seed_gives_the_same_journal_but_for_times(small_run: MakeConfig) -> None:
