@@ -84,14 +84,14 @@ def canonical(tune: str) -> str:
 
 
 def count_notes(body: str) -> int:
-    """Notes in a canonical body, grace notes and each note of a chord counted."""
+    """Notes in a body of ABC, grace notes and each note of a chord counted: exact in canonical text, near in others."""
     # Each note has one letter, and each letter that is left is a note's: to count letters takes a tenth of the time.
     return sum(map(strip_fields(body).count, NOTE_LETTERS))
 
 
 def strip_fields(body: str) -> str:
-    """A canonical body without fields, chord symbols and decorations: letters that are left are notes or ornaments."""
-    lines = (line for line in body.split("\n") if not _FIELD.match(line))
+    """A body without fields, comments, chord symbols and decorations: letters that are left are notes or ornaments."""
+    lines = (_COMMENT.sub("", line) for line in body.split("\n") if not _FIELD.match(line))
     return _DECORATION.sub("", _QUOTED.sub("", _INLINE_FIELD.sub("", "\n".join(lines))))
 
 
