@@ -41,7 +41,7 @@ def study(
 
     Interrupted, the same command goes on; what is complete is never trained again.
     """
-    from scaling_lab.data.dataset import open_configured
+    from scaling_lab.data.configured import open_configured
     from scaling_lab.studies.plan import plan_study
 
     configs = _configs(options, _listed(sizes, "--sizes"), _listed(seeds, "--seeds"))

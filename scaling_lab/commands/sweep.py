@@ -151,7 +151,7 @@ def _notes(configs: "tuple[RunConfig, ...]") -> list[str]:
 
 def _planned(config: "RunConfig") -> "PlannedRun":
     """A run with its steps, where its data are at hand: nothing is prepared for a note."""
-    from scaling_lab.data.dataset import default_data_dir, open_configured
+    from scaling_lab.data.configured import default_data_dir, open_configured
     from scaling_lab.studies.lints import PlannedRun
     from scaling_lab.training.plan import plan_run
 

@@ -64,7 +64,7 @@ def _train(config: "RunConfig", as_json: bool) -> None:
 def _led(config: "RunConfig", world: "World") -> "RunRecord":
     """Train as the process that speaks: warnings first, then how far it is."""
     from scaling_lab.commands.progress import RunProgress
-    from scaling_lab.data.dataset import open_configured
+    from scaling_lab.data.configured import open_configured
     from scaling_lab.training.loop import train as train_run
     from scaling_lab.training.plan import plan_run
 
@@ -78,7 +78,7 @@ def _led(config: "RunConfig", world: "World") -> "RunRecord":
 
 
 def _print_plan(config: "RunConfig", as_json: bool) -> None:
-    from scaling_lab.data.dataset import open_configured
+    from scaling_lab.data.configured import open_configured
     from scaling_lab.training.device import choose_machine
     from scaling_lab.training.plan import plan_run
 

@@ -1,8 +1,4 @@
-"""A dataset ready for reading: the one door between data and all that trains on them.
-
-`open_dataset(None)` gives the guide's `data/processed/tokenized` if it exists, else the default corpus, which is
-prepared on the spot.
-"""
+"""A dataset ready for reading: the one door between data and all that trains on them."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -11,17 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling_lab.config.schema import DataConfig
 from scaling_lab.data.arrays import offsets_file, tokens_file
 from scaling_lab.data.guide_format import LeftOutRecord
 from scaling_lab.data.manifest import Ids, Manifest
 from scaling_lab.data.meta import Meta, read_meta, tokenizer_of
 from scaling_lab.data.packing import pack, packed_folder
-from scaling_lab.data.prepare import ensure_core
-from scaling_lab.data.tokenizer import Tokenizer
-
-GUIDE_DIR = Path("data/processed/tokenized")
-CORE_DIR = Path("data/music21-core")
+from scaling_lab.data.tokenization.bpe import INSTALL as BPE_INSTALL
+from scaling_lab.data.tokenization.tokenizer import Tokenizer
+from scaling_lab.files import sha256_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,13 +88,8 @@ class Dataset:
         return {name: split.summary() for name, split in splits.items() if split is not None}
 
 
-def default_data_dir() -> Path:
-    """The guide's folder where it exists, else that of the default corpus. Both relative to the working directory."""
-    return GUIDE_DIR if GUIDE_DIR.is_dir() else CORE_DIR
-
-
 def open_dataset(
-    directory: Path | None,
+    directory: Path,
     *,
     vocab_size: int | None = None,
     bos_id: int | None = None,
@@ -114,14 +102,10 @@ def open_dataset(
 
     Raises `DataError` if there is none, or if it can't serve: malformed, cut off, ids beyond the vocabulary.
     """
-    if directory is None:
-        directory = default_data_dir()
-        if directory == CORE_DIR:
-            ensure_core(directory)
     meta = read_meta(directory)
     tokenizer = tokenizer_of(directory, meta) if meta else None
     asked = Ids(vocab_size=vocab_size, bos_id=bos_id, eos_id=eos_id)
-    sha256 = tokenizer.sha256 if tokenizer else None
+    sha256 = tokenizer.sha256 if tokenizer else _digest_of_unread(directory, meta)
     with (
         nullcontext((scratch, pack(directory, scratch, asked, meta, sha256)))
         if scratch
@@ -148,14 +132,15 @@ def open_dataset(
     )
 
 
-def open_configured(data: DataConfig) -> Dataset:
-    """The dataset that a run's configuration names. Raises `DataError` as `open_dataset` does."""
-    return open_dataset(data.dir, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)
+def _digest_of_unread(directory: Path, meta: Meta | None) -> str | None:
+    """Digest of a tokenizer that can't be read here: the data are the same data where it can."""
+    path = directory / meta.tokenizer_file if meta and meta.tokenizer_file else None
+    return sha256_of(path) if path and path.is_file() else None
 
 
 def _warnings_of(meta: Meta | None, tokenizer: Tokenizer | None) -> list[str]:
     if meta and meta.tokenizer_file and tokenizer is None:
-        return [f"{meta.tokenizer_file}: a kind of tokenizer that this version does not read; no decoding"]
+        return [f"{meta.tokenizer_file}: can't be read here, so no decoding; if it is BPE, run `{BPE_INSTALL}`"]
     return []
 
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from scaling_lab.data.tokenizer import Tokenizer, load_tokenizer
+from scaling_lab.data.tokenization.kinds import load_tokenizer
+from scaling_lab.data.tokenization.tokenizer import Tokenizer
 from scaling_lab.errors import DataError
 from scaling_lab.files import written_whole
 

@@ -18,12 +18,12 @@ SHINGLE_INTERVALS = 12
 
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _ACCIDENTALS = {"^": 1, "_": -1, "=": 0}
-_CIRCLE_OF_FIFTHS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
-_SHARPS_OF_MAJOR = {tonic: sharps for sharps, tonic in enumerate(_CIRCLE_OF_FIFTHS, start=-7)}
 _SHARPS_OF_MODE = {"": 0, "m": -3, "mix": -1, "dor": -2, "phr": -4, "lyd": 1, "loc": -5}
 _ORDER_OF_SHARPS = "FCGDAEB"
+# A sharp on the tonic is seven fifths up: G# minor has five sharps, though G# major would have eight.
+_SHARPS_OF_SIGN = {"": 0, "#": 7, "b": -7}
 
-_KEY = re.compile(r"([A-G][#b]?)(mix|dor|phr|lyd|loc|m)?")
+_KEY = re.compile(r"([A-G])([#b]?)(mix|dor|phr|lyd|loc|m)?")
 _SYMBOL = re.compile(
     r"^(?P<field>[A-Z]):(?P<value>.*)$|\[(?P<inline>[A-Z]):(?P<inline_value>[^\]]*)\]"
     r'|"[^"]*"|![^!]*!|\{[^}]*\}|(?P<bar>[|:]+)'
@@ -71,11 +71,17 @@ def shingles(melody: tuple[bytes, ...]) -> np.ndarray:
 
 
 def key_signature(key: str) -> Signature:
-    """Semitones that each note letter is raised by in a key in canonical spelling (`G`, `Em`, `Dmix`); C if unknown."""
+    """Semitones that each note letter is raised by in a key in canonical spelling (`G`, `Em`, `Dmix`).
+
+    Nothing is raised in a key that is not known, or that would need more than seven sharps or flats.
+    """
     match = _KEY.match(key)
     if match is None:
         return {}
-    sharps = _SHARPS_OF_MAJOR.get(match[1], 0) + _SHARPS_OF_MODE[match[2] or ""]
+    letter, sign, mode = match.groups()
+    sharps = _ORDER_OF_SHARPS.index(letter) - 1 + _SHARPS_OF_SIGN[sign] + _SHARPS_OF_MODE[mode or ""]
+    if abs(sharps) > len(_ORDER_OF_SHARPS):
+        return {}
     if sharps >= 0:
         return dict.fromkeys(_ORDER_OF_SHARPS[:sharps], 1)
     return dict.fromkeys(_ORDER_OF_SHARPS[sharps:], -1)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scaling_lab.data.card import dataset_card
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.data.guide_format import find_splits
 from scaling_lab.data.meta import META_FILE, read_meta
@@ -43,28 +44,6 @@ def model_artifact(run_name: str, path: Path, facts: Mapping[str, Any]) -> "Arti
     return artifact
 
 
-def dataset_card(dataset: Dataset) -> str:
-    """What a person should know of the data, as Markdown; the same bytes wherever the same data lie."""
-    meta = read_meta(dataset.dir)
-    said = meta.model_dump(exclude_none=True) if meta else {}
-    summary = dataset.summary()
-    columns = list(summary["train"])
-    table = [
-        _row("split", *(column.replace("_", " ") for column in columns)),
-        _row("---", *("---:" for _ in columns)),
-        *(_row(name, *(_number(split[column]) for column in columns)) for name, split in summary.items()),
-    ]
-    facts = {
-        "fingerprint": dataset.fingerprint,
-        "licence": said.get("licence", "not stated"),
-        "source": said.get("source", "not stated"),
-        "token ids": f"{dataset.vocab_size:,}, {dataset.bos_id} opens a document and {dataset.eos_id} ends it",
-        "tokenizer": said.get("tokenizer_file", "not among the data"),
-    }
-    lines = [f"# {said.get('name', 'Symbolic music')}", "", *(f"- {name}: {text}" for name, text in facts.items())]
-    return "\n".join([*lines, "", "Lengths are of documents, in tokens.", "", *table]) + "\n"
-
-
 def _facts(dataset: Dataset) -> dict[str, Any]:
     return {"fingerprint": dataset.fingerprint, "vocab_size": dataset.vocab_size, "splits": dataset.summary()}
 
@@ -74,11 +53,3 @@ def _described_by(dataset: Dataset) -> dict[str, Path]:
     meta = read_meta(dataset.dir)
     names = [META_FILE, meta.tokenizer_file] if meta else []
     return {name: dataset.dir / name for name in names if name and (dataset.dir / name).is_file()}
-
-
-def _row(*cells: str) -> str:
-    return f"| {' | '.join(cells)} |"
-
-
-def _number(count: int | None) -> str:
-    return "" if count is None else f"{count:,}"

@@ -15,7 +15,8 @@ import torch
 from scaling_lab.config.identity import run_identity
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.batches import Batch, TrainingStream
-from scaling_lab.data.dataset import Dataset, open_configured
+from scaling_lab.data.configured import open_configured
+from scaling_lab.data.dataset import Dataset
 from scaling_lab.errors import DivergedError, Stopped
 from scaling_lab.history.runs import RunRecord, read_run
 from scaling_lab.model import cost

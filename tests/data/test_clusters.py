@@ -3,7 +3,7 @@ import random
 import numpy as np
 import pytest
 
-from scaling_lab.data.clusters import cluster, siblings
+from scaling_lab.data.preparation.clusters import cluster, siblings
 from scaling_lab.data.splits import cluster_keys, split_of
 
 

@@ -7,12 +7,12 @@ import orjson
 import pytest
 
 from scaling_lab.data import prepare
-from scaling_lab.data.clusters import cluster
 from scaling_lab.data.dataset import Dataset, PackedSplit, open_dataset
 from scaling_lab.data.manifest import PIPELINE_VERSION
-from scaling_lab.data.prepare import PreparationSummary, ensure_core, prepare_core
+from scaling_lab.data.preparation.clusters import cluster
+from scaling_lab.data.preparation.prepare import PreparationSummary, ensure_core, prepare_core
 from scaling_lab.data.sources import Corpus, music21_core
-from scaling_lab.data.tokenizer import UNK_ID
+from scaling_lab.data.tokenization.tokenizer import UNK_ID
 from scaling_lab.errors import DataError
 from scaling_lab.music.abc import canonical
 from scaling_lab.music.melody import melody, shingles

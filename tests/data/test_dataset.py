@@ -4,7 +4,7 @@ import pytest
 
 from scaling_lab.data import dataset as dataset_module
 from scaling_lab.data.dataset import CORE_DIR, GUIDE_DIR, default_data_dir, open_dataset
-from scaling_lab.data.tokenizer import CharTokenizer
+from scaling_lab.data.tokenization.characters import CharTokenizer
 from scaling_lab.errors import DataError
 
 

@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaling_lab.data.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, UNKNOWN, CharTokenizer, load_tokenizer
+from scaling_lab.data.tokenization.characters import CharTokenizer
+from scaling_lab.data.tokenization.kinds import load_tokenizer
+from scaling_lab.data.tokenization.tokenizer import BOS_ID, EOS_ID, PAD_ID, UNK_ID, UNKNOWN
 from scaling_lab.errors import DataError
 
 

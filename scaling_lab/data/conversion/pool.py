@@ -22,21 +22,29 @@ def n_workers() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def outcomes(items: Iterable[Item], workers: int) -> Iterator[list[Outcome]]:
-    """The outcomes of each item, in order. Raises `DataError` if a process was killed, for want of memory most likely."""
+def in_order(items: Iterable[Item], workers: int) -> Iterator[tuple[Item, list[Outcome]]]:
+    """Each item with its outcomes, in order.
+
+    Raises `DataError` if a process was killed, for want of memory most likely.
+    """
     # Not forked: this process may have threads, and a fork of it could hang.
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_ignore_interrupts)
     given = iter(items)
-    pending: deque[Future[list[Outcome]]] = deque()
+    pending: deque[tuple[Item, Future[list[Outcome]]]] = deque()
+
+    def submit(n_items: int) -> None:
+        pending.extend((item, pool.submit(work, item)) for item in islice(given, n_items))
+
     try:
-        pending.extend(pool.submit(work, item) for item in islice(given, _AHEAD * workers))
+        submit(_AHEAD * workers)
         while pending:
-            yield pending.popleft().result()
-            pending.extend(pool.submit(work, item) for item in islice(given, 1))
+            item, future = pending.popleft()
+            yield item, future.result()
+            submit(1)
     except BrokenProcessPool as error:
         raise DataError(
             "a process that converted music was killed, for want of memory most likely; start again with fewer "
-            "workers (--workers 1), and it goes on from here"
+            "(--workers 1), and it goes on from here"
         ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -41,7 +41,9 @@ def folders(inputs: Sequence[Path], format: str | None = None) -> Source:
             inner = path.relative_to(given) if path != given else Path(path.name)
             files.append(MusicFile(path, prefix + inner.as_posix(), found, _split(given, path)))
     _check(files, inputs, format)
-    return Source(inputs[0].resolve().name, None, None, tuple(files), dict(ignored))
+    name = inputs[0].resolve().name
+    origin = f"{len(files):,} files of {' and '.join(given.resolve().name for given in inputs)}"
+    return Source(name, None, origin, tuple(files), dict(ignored))
 
 
 def _files(given: Path) -> Iterable[Path]:

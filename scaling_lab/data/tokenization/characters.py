@@ -1,4 +1,4 @@
-"""Text to token ids and back. The default has one token for each character.
+"""One token for each character: the default.
 
 About 80 symbols keep the embedding small on the low rungs of a ladder, and a loss in nats a token is, but for the two
 tokens that frame a document, nats a character.
@@ -7,42 +7,11 @@ tokens that frame a document, nats a character.
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Protocol
 
 import orjson
 
-from scaling_lab.errors import DataError
+from scaling_lab.data.tokenization.tokenizer import BOS_ID, EOS_ID, PAD_ID, SPECIALS, UNK_ID, UNKNOWN
 from scaling_lab.files import written_whole
-
-PAD_ID, BOS_ID, EOS_ID, UNK_ID = 0, 1, 2, 3
-SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
-UNKNOWN = "\N{REPLACEMENT CHARACTER}"
-
-
-class Tokenizer(Protocol):
-    """What the rest of the package asks of any tokenizer."""
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of ids, special ones included."""
-        ...
-
-    @property
-    def sha256(self) -> str:
-        """Digest of all that decides how text is encoded."""
-        ...
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, without BOS and EOS."""
-        ...
-
-    def decode(self, ids: Iterable[int]) -> str:
-        """Text of ids; PAD, BOS and EOS give nothing."""
-        ...
-
-    def save(self, path: Path) -> None:
-        """Write the tokenizer where `load_tokenizer` finds it."""
-        ...
 
 
 class CharTokenizer:
@@ -84,20 +53,3 @@ class CharTokenizer:
     def _as_json(self) -> bytes:
         content = {"type": "char", "specials": SPECIALS, "characters": self.characters}
         return orjson.dumps(content, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def load_tokenizer(path: Path) -> Tokenizer | None:
-    """The tokenizer saved at `path`; None if it is of a kind that this version does not read.
-
-    Raises `DataError` if the file is missing or damaged.
-    """
-    try:
-        content = orjson.loads(path.read_bytes())
-    except (OSError, orjson.JSONDecodeError) as error:
-        raise DataError(f"{path}: not a tokenizer ({error}); prepare the data again") from error
-    match content:
-        case {"type": "char", "specials": specials, "characters": [*characters]} if tuple(specials) == SPECIALS:
-            if all(isinstance(character, str) and len(character) == 1 for character in characters):
-                return CharTokenizer(characters)
-            raise DataError(f"{path}: characters: must be a list of single characters; prepare the data again")
-    return None

@@ -1,0 +1,26 @@
+"""The dataset that a run's configuration names, or the one that is meant where it names none."""
+
+from pathlib import Path
+
+from scaling_lab.config.schema import DataConfig
+from scaling_lab.data.dataset import Dataset, open_dataset
+from scaling_lab.data.preparation.prepare import ensure_core
+
+GUIDE_DIR = Path("data/processed/tokenized")
+CORE_DIR = Path("data/music21-core")
+
+
+def default_data_dir() -> Path:
+    """The guide's folder where it exists, else that of the default corpus. Both relative to the working directory."""
+    return GUIDE_DIR if GUIDE_DIR.is_dir() else CORE_DIR
+
+
+def open_configured(data: DataConfig) -> Dataset:
+    """The dataset in `data.dir`; without one that of `default_data_dir`, where the default corpus is prepared on the spot.
+
+    Raises `DataError` as `open_dataset` does.
+    """
+    directory = data.dir or default_data_dir()
+    if data.dir is None and directory == CORE_DIR:
+        ensure_core(directory)
+    return open_dataset(directory, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)

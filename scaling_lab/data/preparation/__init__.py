@@ -1,0 +1,5 @@
+"""From converted tunes to a dataset on disk.
+
+converted ─> selection ( clusters, splits ) ─> writing ( tokenization ) ─> dataset
+└────────────────────────────── prepare ─────────────────────────────────────────┘
+"""
