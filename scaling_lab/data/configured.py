@@ -16,7 +16,7 @@ def default_data_dir() -> Path:
 
 
 def open_configured(data: DataConfig) -> Dataset:
-    """The dataset in `data.dir`; without one that of `default_data_dir`, where the default corpus is prepared on the spot.
+    """The dataset in `data.dir`, or in `default_data_dir`, where the default corpus is prepared on the spot.
 
     Raises `DataError` as `open_dataset` does.
     """

@@ -92,6 +92,6 @@ def _records(file: MusicFile) -> Iterator[Tune]:
         yield Tune(f"{file.place}#{record.number}", text if isinstance(text, str) else "", fault)
     if faults > MAX_SKIPPED_FRACTION * number:
         raise DataError(
-            f"{file.path}: {faults:,} of {number:,} records have no text under `abc`; preparing reads texts: for tokens "
-            "alone, train on the folder as it is (data.dir)"
+            f"{file.path}: {faults:,} of {number:,} records have no text under `abc`, which preparing reads; for "
+            "tokens alone, train on the folder as it is (data.dir)"
         )
