@@ -1,6 +1,6 @@
 """From music to a dataset in the guide's layout, packed: the default corpus in a few seconds, or anyone's own files.
 
-convert to canonical text, drop exact duplicates, cluster by melody, split by cluster, train the tokenizer on train alone,
+convert to canonical text, drop exact duplicates, cluster by melody, split by cluster, train the tokenizer on train,
 write, read back. The same files give the same bytes on any machine, however many processes worked on them.
 """
 
@@ -50,8 +50,8 @@ class PreparationSummary:
         clusters: groups of siblings among them.
         copies: documents that are a training tune in another key.
         ignored_files: files that are no music, by how their names end.
-        splits: of each split documents, tokens, unique_tokens, characters, notes (copies not counted), length_p50, length_p95,
-            length_max (in tokens, with BOS and EOS).
+        splits: of each split documents, tokens, unique_tokens, characters, notes (copies not counted), and length_p50,
+            length_p95, length_max (in tokens, with BOS and EOS).
     """
 
     name: str
@@ -174,8 +174,8 @@ def _check(source: Source, selection: Selection) -> None:
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in selection.rejected.most_common())
     raise DataError(
         f"{source.name}: of {len(selection.splits):,} tunes {selection.rejected.total():,} can't be used"
-        f"{f' ({reasons})' if reasons else ''} and {selection.exact_duplicates:,} are the same as another: what is left "
-        "is too little for a training and a validation split; add music"
+        f"{f' ({reasons})' if reasons else ''} and {selection.exact_duplicates:,} are the same as another: what is "
+        "left is too little for a training and a validation split; add music"
     )
 
 
@@ -211,10 +211,8 @@ def _is_same(out_dir: Path, aside: Path) -> bool:
             return False
     except DataError:  # a file of it is missing: then it is to be made whole
         return False
-    same_files = [(file.path, file.sha256) for file in old.sources] == [
-        (file.path, file.sha256) for file in new.sources
-    ]
-    return same_files and all(
+    files = [[(file.path, file.sha256) for file in manifest.sources] for manifest in (old, new)]
+    return files[0] == files[1] and all(
         (out_dir / name).is_file() and (out_dir / name).read_bytes() == (aside / name).read_bytes()
         for name in (SUMMARY_FILE, CARD_FILE)
     )

@@ -1,7 +1,7 @@
 """Which tunes stay, and in which split: each text once, and no tune held out that has a sibling in training.
 
-A tune that was given in a split stays in it. All others are split by cluster: 5 % of clusters are val and 5 % test, by a
-hash, so that adding files moves nothing.
+A tune that was given in a split stays in it. All others are split by cluster: 5 % of clusters are val and 5 % test, by
+a hash, so that adding files moves nothing.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ class Selection:
         splits: the split of each outcome, in order; None for one that is left out.
         rejected: tunes that can't serve, by reason.
         exact_duplicates: tunes whose text another tune has.
-        near_duplicates: tunes given for training that are left out, since a tune of their cluster was given as held out.
+        near_duplicates: tunes given for training and left out, since a tune of their cluster was given as held out.
         n_clusters: clusters among the tunes that stay.
         notes: notes in the tunes of each split.
     """

@@ -1,4 +1,4 @@
-"""A prepared dataset written down: documents in the guide's layout, tokenizer, meta.json, and what became of all tunes."""
+"""A prepared dataset written down: documents in the guide's layout, tokenizer, meta.json, and what was rejected."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
