@@ -6,42 +6,51 @@ from pathlib import Path
 import orjson
 import pytest
 
-from scaling_lab.data import prepare
+from scaling_lab.data.conversion.items import decode_text
 from scaling_lab.data.dataset import Dataset, PackedSplit, open_dataset
 from scaling_lab.data.manifest import PIPELINE_VERSION
+from scaling_lab.data.preparation import prepare, writing
 from scaling_lab.data.preparation.clusters import cluster
 from scaling_lab.data.preparation.prepare import PreparationSummary, ensure_core, prepare_core
-from scaling_lab.data.sources import Corpus, music21_core
+from scaling_lab.data.sources.music21 import CORE, ORIGIN, music21
+from scaling_lab.data.sources.source import MusicFile, Source
 from scaling_lab.data.tokenization.tokenizer import UNK_ID
 from scaling_lab.errors import DataError
-from scaling_lab.music.abc import canonical
+from scaling_lab.music.abc import canonical, split_tunes
 from scaling_lab.music.melody import melody, shingles
 
 
-@pytest.fixture(scope="module")
-def corpus() -> Corpus:
-    return music21_core()
-
-
 @pytest.fixture
-def every(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+def every(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Makes the core corpus one of every n-th tune only, for what needs no more."""
+    tunes = [tune for file in music21(CORE).files for tune in split_tunes(decode_text(file.path.read_bytes()))]
 
     def use(step: int) -> None:
-        thinned = Corpus(corpus.name, corpus.licence, corpus.sha256, corpus.tunes[::step])
-        monkeypatch.setattr(prepare, "music21_core", lambda: thinned)
+        path = tmp_path_factory.mktemp("thinned") / "tunes.abc"
+        path.write_text("\n\n".join(tunes[::step]), encoding="utf-8")
+        thinned = Source(CORE.name, CORE.licence, ORIGIN, (MusicFile(path, path.name, "abc"),), {})
+        monkeypatch.setattr(prepare, "music21", lambda collection: thinned)
 
     return use
 
 
 @pytest.fixture(scope="module")
-def summary(tmp_path_factory: pytest.TempPathFactory) -> PreparationSummary:
-    return prepare_core(tmp_path_factory.mktemp("data") / "music21-core")
+def core_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data") / "music21-core"
 
 
 @pytest.fixture(scope="module")
-def core(summary: PreparationSummary) -> Dataset:
-    return open_dataset(summary.directory)
+def summary(core_dir: Path) -> PreparationSummary:
+    return prepare_core(core_dir)
+
+
+@pytest.fixture(scope="module")
+def core(core_dir: Path, summary: PreparationSummary) -> Dataset:
+    return open_dataset(core_dir)
+
+
+def counted(summary: PreparationSummary, name: str) -> dict[str, int | None]:
+    return {split: counts[name] for split, counts in summary.splits.items()}
 
 
 def texts(dataset: Dataset, split: PackedSplit) -> list[str]:
@@ -53,15 +62,15 @@ def texts(dataset: Dataset, split: PackedSplit) -> list[str]:
 def test_counts_and_fingerprint_are_those_of_every_machine(summary: PreparationSummary):
     assert (summary.tunes_read, summary.rejected, summary.exact_duplicates) == (4433, {}, 22)
     assert (summary.tunes, summary.clusters) == (4411, 3998)
-    assert summary.documents == {"train": 3948, "val": 222, "test": 241}
-    assert summary.tokens == {"train": 892_904, "val": 49_554, "test": 55_081}
+    assert counted(summary, "documents") == {"train": 3948, "val": 222, "test": 241}
+    assert counted(summary, "tokens") == {"train": 892_904, "val": 49_554, "test": 55_081}
     assert summary.vocab_size == 82
     assert summary.fingerprint == "888908a76b54"
 
 
 def test_opening_agrees_with_preparing(core: Dataset, summary: PreparationSummary):
     assert core.fingerprint == summary.fingerprint
-    assert {name: split["tokens"] for name, split in core.summary().items()} == summary.tokens
+    assert {name: split["tokens"] for name, split in core.summary().items()} == counted(summary, "tokens")
     assert core.warnings == ()
     assert core.licence
 
@@ -97,7 +106,7 @@ def test_another_folder_gets_the_same_bytes(tmp_path: Path, every: Callable[[int
     prepare_core(tmp_path / "one")
     prepare_core(tmp_path / "two")
     files = sorted((tmp_path / "one").rglob("*.*"))
-    assert len(files) == 13
+    assert len(files) == 16
     for one in files:
         if one.name != "manifest.json":  # which holds times of change
             assert one.read_bytes() == (tmp_path / "two" / one.relative_to(tmp_path / "one")).read_bytes()
@@ -119,18 +128,18 @@ def test_a_damaged_folder_is_made_whole_by_preparing_again(tmp_path: Path, every
     assert (tmp_path / "core" / "train" / "data.json").is_file()
 
 
-def test_a_corpus_that_is_there_is_not_prepared_again(summary: PreparationSummary, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prepare, "music21_core", lambda: pytest.fail("prepared again"))
-    written = (summary.directory / "meta.json").stat().st_mtime_ns
-    ensure_core(summary.directory)
-    assert (summary.directory / "meta.json").stat().st_mtime_ns == written
+def test_a_corpus_that_is_there_is_not_prepared_again(core: Dataset, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepare, "music21", lambda collection: pytest.fail("prepared again"))
+    written = (core.dir / "meta.json").stat().st_mtime_ns
+    ensure_core(core.dir)
+    assert (core.dir / "meta.json").stat().st_mtime_ns == written
 
 
 def test_a_corpus_of_another_version_is_prepared_again(
     tmp_path: Path, every: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ):
     every(40)
-    monkeypatch.setattr(prepare, "PIPELINE_VERSION", 0)
+    monkeypatch.setattr(writing, "PIPELINE_VERSION", 0)
     ensure_core(tmp_path / "core")
     monkeypatch.undo()
     every(40)
@@ -146,16 +155,3 @@ def test_a_folder_that_is_not_ours_is_never_replaced(tmp_path: Path):
         with pytest.raises(DataError, match="holds something that was not prepared here"):
             prepare_core(place)
     assert letter.read_text() == "Dear Anna"
-
-
-def test_an_interrupted_preparation_leaves_no_folder(
-    tmp_path: Path, every: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
-):
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    every(100)
-    monkeypatch.setattr(prepare, "write_jsonl", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        prepare_core(tmp_path / "core")
-    assert [path.name for path in tmp_path.iterdir()] == [".core.lock"]

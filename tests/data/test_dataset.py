@@ -1,9 +1,6 @@
-from pathlib import Path
-
 import pytest
 
-from scaling_lab.data import dataset as dataset_module
-from scaling_lab.data.dataset import CORE_DIR, GUIDE_DIR, default_data_dir, open_dataset
+from scaling_lab.data.dataset import open_dataset
 from scaling_lab.data.tokenization.characters import CharTokenizer
 from scaling_lab.errors import DataError
 
@@ -89,7 +86,9 @@ def test_a_foreign_tokenizer_costs_the_decoding_and_no_more(small):
     small.meta(vocab_size=10, bos_id=1, eos_id=2, tokenizer_file="bpe.json")
     dataset = open_dataset(small.root)
     assert dataset.tokenizer is None
-    assert dataset.warnings == ("bpe.json: a kind of tokenizer that this version does not read; no decoding",)
+    assert dataset.warnings == (
+        "bpe.json: can't be read here, so no decoding; if it is BPE, run `pip install 'scaling-lab[bpe]'`",
+    )
 
 
 def test_records_left_out_are_told_by_reason(small):
@@ -114,23 +113,6 @@ def test_the_fingerprint_names_what_a_model_sees_and_not_where_it_lies(small, tm
     small.root.rename(tmp_path / "elsewhere")
     assert open_dataset(tmp_path / "elsewhere").fingerprint == before
     assert open_dataset(tmp_path / "elsewhere", vocab_size=11).fingerprint != before
-
-
-def test_the_guides_folder_is_the_default_where_it_exists(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert default_data_dir() == CORE_DIR
-    (tmp_path / GUIDE_DIR).mkdir(parents=True)
-    assert default_data_dir() == GUIDE_DIR
-
-
-def test_the_default_corpus_is_prepared_at_the_first_opening(tmp_path, monkeypatch, small):
-    def prepare(folder: Path) -> None:
-        folder.parent.mkdir()
-        small.root.rename(folder)
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(dataset_module, "ensure_core", prepare)
-    assert open_dataset(None).dir == CORE_DIR
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -6,8 +6,8 @@ import pytest
 from corpora import write_corpus
 from trainings import Training
 
+from scaling_lab.data.card import dataset_card
 from scaling_lab.data.dataset import open_dataset
-from scaling_lab.tracking.artifacts import dataset_card
 
 pytestmark = pytest.mark.slow
 
