@@ -22,7 +22,7 @@ COMMANDS = {
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
     "server": "Serve W&B's protocol on this machine, with no account.",
     "history": "Pull the rows of runs out of W&B, for other tools.",
-    "data": "Check a dataset before it is trained on.",
+    "data": "Make music into a dataset; check a dataset before it is trained on.",
     "config": "Show, check and explain configurations.",
 }
 

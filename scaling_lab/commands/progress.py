@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from scaling_lab.tracking import metrics
 
 if TYPE_CHECKING:
+    from scaling_lab.data.conversion.converted import ConversionStatus
     from scaling_lab.history.pull import PullStatus
     from scaling_lab.studies.status import RunStatus
     from scaling_lab.training.plan import RunPlan
@@ -100,6 +101,28 @@ class PullProgress(_Display):
                 self._task = self._live.add_task(text, total=status.n_runs)
             self._live.update(self._task, completed=status.n_done, description=text)
         elif (status.n_done == status.n_runs and status.n_rows) or self._line_is_due():
+            print(text, file=sys.stderr, flush=True)
+
+
+class ConversionProgress(_Display):
+    """Watches a conversion: files that are done of all, tunes that came of them."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_live_display)
+        self._name = name
+        self._task: Any = None
+
+    def watch(self, status: "ConversionStatus") -> None:
+        """Show how far the conversion is; a line now and then in a pipe."""
+        text = (
+            f"{self._name}: {status.n_files_done:,}/{status.n_files:,} files, {status.n_tunes:,} tunes, "
+            f"{status.n_rejected:,} rejected"
+        )
+        if self._live:
+            if self._task is None:
+                self._task = self._live.add_task(text, total=status.n_files)
+            self._live.update(self._task, completed=status.n_files_done, description=text)
+        elif self._line_is_due():
             print(text, file=sys.stderr, flush=True)
 
 

@@ -7,20 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scaling_lab.commands.data.tables import number, table
+
 if TYPE_CHECKING:
     from scaling_lab.data.dataset import Dataset
-
-app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 _NUMBERS = ("documents", "tokens", "unique_tokens", "characters", "length_p50", "length_p95", "length_max")
 
 
-@app.callback()
-def data() -> None:
-    """Datasets in the guide's layout: train/data.json, val/data.json, test/data.json."""
-
-
-@app.command()
 def validate(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder that holds train/data.json.")],
     vocab_size: Annotated[int | None, typer.Option(min=1, metavar="N", help="As data.vocab_size of a run.")] = None,
@@ -78,14 +72,13 @@ def _as_text(content: dict[str, Any]) -> str:
     """A column for each split, the records that were left out, and the verdict."""
     splits = content["splits"]
     rows = [["", *splits]]
-    rows += [[name.replace("_", " "), *(_number(split[name]) for split in splits.values())] for name in _NUMBERS]
+    rows += [[name.replace("_", " "), *(number(split[name]) for split in splits.values())] for name in _NUMBERS]
     reasons = dict.fromkeys(reason for split in splits.values() for reason in split["left_out"])
-    rows.append(["left out", *(_number(sum(split["left_out"].values())) for split in splits.values())])
+    rows.append(["left out", *(number(sum(split["left_out"].values())) for split in splits.values())])
     rows += [
-        [f"  {reason}", *(_number(split["left_out"].get(reason, 0)) for split in splits.values())] for reason in reasons
+        [f"  {reason}", *(number(split["left_out"].get(reason, 0)) for split in splits.values())] for reason in reasons
     ]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ["  ".join([f"{row[0]:<{widths[0]}}", *map(str.rjust, row[1:], widths[1:])]).rstrip() for row in rows]
+    lines = table(rows)
     for split in splits.values():
         lines += [
             f"left out: {split['file']}: record {record['number']:,} at byte {record['byte']:,}: {record['reason']}"
@@ -94,7 +87,3 @@ def _as_text(content: dict[str, Any]) -> str:
     lines.append(f"vocabulary {content['vocab_size']:,}, BOS {content['bos_id']:,}, EOS {content['eos_id']:,}")
     lines.append(f"{content['name']} ({content['fingerprint']}) can serve")
     return "\n".join(lines)
-
-
-def _number(number: int | None) -> str:
-    return "–" if number is None else f"{number:,}"
