@@ -6,13 +6,10 @@ midi2abc, which symusic's wheel brings along, was tried first: of 987 tunes that
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scaling_lab.music.abc import RejectedTune
 from scaling_lab.music.notation import TICKS_A_QUARTER, Metre, Sound, guessed_key, write_abc
-
-if TYPE_CHECKING:
-    from symusic import Score
 
 # Of the onsets of written music nearly all lie on a 64th or on a triplet of 32nds, within this share of a quarter.
 _GRIDS = (16, 12)
@@ -35,7 +32,7 @@ def abc_of_midi(path: str) -> str:
     from symusic import Score
 
     try:
-        score = Score(path)
+        score: Any = Score(path)  # symusic's stubs give its factory's type, not the score's
     except Exception as error:
         raise RejectedTune("can't be read as MIDI") from error
     tracks = [track for track in score.tracks if not track.is_drum and len(track.notes)]
@@ -98,7 +95,7 @@ def _sustained(voice: list[Sound]) -> list[Sound]:
     return sustained
 
 
-def _metres(score: "Score") -> list[Metre]:
+def _metres(score: Any) -> list[Metre]:
     """The time signatures; 4/4 where there is none at the beginning."""
     found: dict[int, Metre] = {}
     for signature in score.time_signatures:
@@ -117,7 +114,7 @@ def _metres(score: "Score") -> list[Metre]:
     ]
 
 
-def _key(score: "Score", voices: Sequence[Sequence[Sound]]) -> str:
+def _key(score: Any, voices: Sequence[Sequence[Sound]]) -> str:
     if len(score.key_signatures):
         signature = score.key_signatures[0]
         names = _TONICS_OF_SHARPS.get(signature.tonality, _TONICS_OF_SHARPS[0])
@@ -126,7 +123,7 @@ def _key(score: "Score", voices: Sequence[Sequence[Sound]]) -> str:
     return guessed_key([pitch for voice in voices for sound in voice for pitch in sound.pitches])
 
 
-def _tempo(score: "Score") -> int | None:
+def _tempo(score: Any) -> int | None:
     return round(score.tempos[0].qpm) if len(score.tempos) and score.tempos[0].qpm >= 1 else None
 
 

