@@ -38,14 +38,14 @@ def build_report(analysis: StudyAnalysis, path: Path) -> Path:
 
 def render_report(analysis: StudyAnalysis) -> str:
     """The report as HTML."""
-    scripts = {"plotly_js": get_plotlyjs(), "page_js": _source("report.js")}
+    scripts = {"plotly_js": get_plotlyjs(), "page_js": source_of("report.js")}
     return (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             **_content(analysis),
             **{name: Markup(source) for name, source in scripts.items()},
-            css=Markup(_source("report.css")),
+            css=Markup(source_of("report.css")),
             script_hashes=Markup(" ".join(_csp_hash(source) for source in scripts.values())),
         )
     )
@@ -79,7 +79,8 @@ def _content(analysis: StudyAnalysis) -> dict[str, Any]:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Where templates come from, and how what they are filled with is escaped."""
     return Environment(
         loader=PackageLoader("scaling_lab.report"),
         autoescape=True,
@@ -89,10 +90,11 @@ def _environment() -> Environment:
     )
 
 
-def _source(name: str) -> str:
-    environment = _environment()
-    assert environment.loader is not None
-    return environment.loader.get_source(environment, name)[0]
+def source_of(name: str) -> str:
+    """The text of a file beside the templates."""
+    loader = environment().loader
+    assert loader is not None
+    return loader.get_source(environment(), name)[0]
 
 
 def _figures_json(figures: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 import typer
 
+from scaling_lab.commands.data.inspect import inspect
 from scaling_lab.commands.data.prepare import prepare
 from scaling_lab.commands.data.validate import validate
 
@@ -14,4 +15,5 @@ def data() -> None:
 
 
 app.command()(prepare)
+app.command()(inspect)
 app.command()(validate)
