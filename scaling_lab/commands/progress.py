@@ -126,6 +126,25 @@ class ConversionProgress(_Display):
             print(text, file=sys.stderr, flush=True)
 
 
+class DownloadProgress(_Display):
+    """Watches a download: megabytes that are here of all."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(_live_display)
+        self._name = name
+        self._task: Any = None
+
+    def watch(self, here: int, of: int | None) -> None:
+        """Show how far the download is; a line now and then in a pipe."""
+        text = f"{self._name}: {here / 1e6:,.0f}{f'/{of / 1e6:,.0f}' if of else ''} MB"
+        if self._live:
+            if self._task is None:
+                self._task = self._live.add_task(text, total=of)
+            self._live.update(self._task, completed=here, description=text)
+        elif self._line_is_due():
+            print(text, file=sys.stderr, flush=True)
+
+
 class StudyProgress(_Display):
     """Watches a study: a table that lives on a terminal, a line for each run that goes on in a pipe."""
 

@@ -2,6 +2,7 @@
 
 import typer
 
+from scaling_lab.commands.data.fetch import fetch
 from scaling_lab.commands.data.inspect import inspect
 from scaling_lab.commands.data.prepare import prepare
 from scaling_lab.commands.data.validate import validate
@@ -17,3 +18,4 @@ def data() -> None:
 app.command()(prepare)
 app.command()(inspect)
 app.command()(validate)
+app.command()(fetch)

@@ -1,11 +1,13 @@
 """A user's own files: what lies under the given folders, and in which format."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scaling_lab.data.guide_format import find_splits
 from scaling_lab.data.sources.licences import refuse_known
+from scaling_lab.data.sources.public import DESCRIPTION_FILE
 from scaling_lab.data.sources.source import FORMATS, MusicFile, Source
 from scaling_lab.errors import DataError
 
@@ -34,7 +36,7 @@ def folders(inputs: Sequence[Path], format: str | None = None) -> Source:
         refuse_known(given)
         prefix = "" if len(inputs) == 1 else f"{given.name}/"
         for path in _files(given):
-            found = _format(path)
+            found = _format(path) if path.name != DESCRIPTION_FILE else None
             if found is None or format not in (None, found):
                 ignored[path.suffix.lower() or path.name] += 1
                 continue
@@ -43,7 +45,23 @@ def folders(inputs: Sequence[Path], format: str | None = None) -> Source:
     _check(files, inputs, format)
     name = inputs[0].resolve().name
     origin = f"{len(files):,} files of {' and '.join(given.resolve().name for given in inputs)}"
-    return Source(name, None, origin, tuple(files), dict(ignored))
+    said = [_description(given) for given in inputs]
+    if all(said):
+        name = said[0]["name"]
+        origin = " and ".join(note["origin"] for note in said)
+    licences = dict.fromkeys(note["licence"] for note in said if note)
+    return Source(name, "; ".join(licences) or None, origin, tuple(files), dict(ignored))
+
+
+def _description(given: Path) -> dict[str, str]:
+    """What `scaling-lab data fetch` noted beside the files that it fetched; empty for others."""
+    path = given / DESCRIPTION_FILE
+    if not path.is_file():
+        return {}
+    try:
+        return {key: str(value) for key, value in json.loads(path.read_bytes()).items()}
+    except (ValueError, AttributeError) as error:
+        raise DataError(f"{path}: is not what was written there ({error}); fetch the collection again") from error
 
 
 def _files(given: Path) -> Iterable[Path]:
