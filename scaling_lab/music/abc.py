@@ -8,22 +8,25 @@ in one spelling, and drops the rest. The standard followed is ABC 2.1, https://a
 import re
 from collections.abc import Iterator
 
+from scaling_lab.music.symbols import (
+    DECORATION,
+    FIELD,
+    INLINE_FIELD,
+    NOTE_LETTERS,
+    QUOTED,
+    split_header,
+    squeezed,
+)
+from scaling_lab.music.voices import interleaved, sounding_octaves
+
 MIN_NOTES = 16
 
 # The order of header fields; K ends a header by the standard.
 HEADER_FIELDS = "RMLQPVK"
 
-NOTE = re.compile(r"[_^=]*[A-Ga-g][,']*")
-NOTE_LETTERS = "ABCDEFGabcdefg"
-
-# Not "A:|", which is a note and the end of a repeat.
-_FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")
 _COMMENT = re.compile(r"(?<!\\)%.*")
-_INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
-_QUOTED = re.compile(r'"([^"]*)"')
 _CHORD_SYMBOL = re.compile(r"[A-G][#b]?(?:m|min|maj|dim|aug|sus|add|[+-])?\d{0,2}(?:sus\d)?(?:/[A-G][#b]?)?")
 _OLD_CHORD = re.compile(r"\+((?:[_^=]*[A-Ga-g][,']*[\d/]*){2,})\+")
-_DECORATION = re.compile(r"!([A-Za-z0-9.+<>()/-]+)!")
 _KEY = re.compile(r"([A-G][#b]?)\s*([A-Za-z]*)(.*)")
 _MODES = {"": "", "maj": "", "ion": "", "min": "m", "aeo": "m"}
 _MODES |= {mode: mode for mode in ("mix", "dor", "phr", "lyd", "loc", "exp")}
@@ -33,7 +36,6 @@ _PARTS = re.compile(r"[A-Z0-9().*]+")
 # All that may stand in a line of music besides quoted chord symbols, !decorations! and [X:inline] fields. What is left
 # out: spacers (y), backticks, redefinable symbols (h-w), and the bare "!" and "$" of old line breaks.
 _NOT_MUSIC = re.compile(r"[^A-Ga-gxzXZ0-9_^=,'/|:\[\](){}<>.~HLMOPSTuv& -]")
-_SPACED_BAR = re.compile(r" *([|:\[\]]*\|[|:\]]*|::) *")
 
 # Decorations of the standard that are heard; fingerings (!0! to !5!) are not among them.
 _HEARD = re.compile(
@@ -57,16 +59,8 @@ def split_tunes(tunebook: str) -> Iterator[str]:
     """
     pieces = re.split(r"^(?=X:)", tunebook, flags=re.MULTILINE)
     for piece in pieces[1:] or pieces:
-        head, key, rest = _cut_after_key(piece)
+        head, key, rest = split_header(piece)
         yield head + key + re.split(r"\n[ \t]*\n", rest, maxsplit=1)[0]
-
-
-def _cut_after_key(piece: str) -> tuple[str, str, str]:
-    """What stands before the first `K:` line, that line, and what follows."""
-    match = re.search(r"^K:.*(?:\n|\Z)", piece, flags=re.MULTILINE)
-    if match is None:
-        return piece, "", ""
-    return piece[: match.start()], match[0], piece[match.end() :]
 
 
 def canonical(tune: str) -> str:
@@ -74,13 +68,14 @@ def canonical(tune: str) -> str:
 
     Raises `RejectedTune` without a key (`K:`), or with fewer than 16 notes.
     """
-    head, key, rest = _cut_after_key(tune)
+    head, key, rest = split_header(tune)
     if not key:
         raise RejectedTune("no K: field")
-    body = "".join(line + "\n" for line in _body_lines(rest))
+    header = _header(head + key)
+    body = interleaved(header, "".join(line + "\n" for line in _body_lines(rest)), sounding_octaves(tune))
     if count_notes(body) < MIN_NOTES:
         raise RejectedTune(f"fewer than {MIN_NOTES} notes")
-    return _header(head + key) + body
+    return header + body
 
 
 def count_notes(body: str) -> int:
@@ -91,14 +86,14 @@ def count_notes(body: str) -> int:
 
 def strip_fields(body: str) -> str:
     """A body without fields, comments, chord symbols and decorations: letters that are left are notes or ornaments."""
-    lines = (_COMMENT.sub("", line) for line in body.split("\n") if not _FIELD.match(line))
-    return _DECORATION.sub("", _QUOTED.sub("", _INLINE_FIELD.sub("", "\n".join(lines))))
+    lines = (_COMMENT.sub("", line) for line in body.split("\n") if not FIELD.match(line))
+    return DECORATION.sub("", QUOTED.sub("", INLINE_FIELD.sub("", "\n".join(lines))))
 
 
 def _header(text: str) -> str:
     values: dict[str, list[str]] = {name: [] for name in HEADER_FIELDS}
     for line in text.splitlines():
-        match = _FIELD.match(line)
+        match = FIELD.match(line)
         value = match and match[1] in values and _field_value(match[1], match[2])
         if match and value:
             values[match[1]].append(value)
@@ -117,7 +112,7 @@ def _field_value(name: str, value: str) -> str:
         case "R":
             return value.lower()
         case "Q":
-            return _QUOTED.sub("", value).replace(" ", "")
+            return QUOTED.sub("", value).replace(" ", "")
         case "V":
             found = _VOICE.match(value)
             return found[0] if found else ""
@@ -143,7 +138,7 @@ def _body_lines(text: str) -> Iterator[str]:
     """Lines of music and of kept fields; a line that ends in a backslash goes on in the next."""
     unfinished = ""
     for raw in text.splitlines():
-        field = _FIELD.match(raw)
+        field = FIELD.match(raw)
         if field:
             value = _field_value(field[1], field[2])
             if value:
@@ -173,12 +168,12 @@ def _music(line: str) -> str:
         return keep(f"[{match[1]}:{value}]") if value else ""
 
     line = line.replace("\x00", "")
-    line = _QUOTED.sub(lambda m: keep(m[0]) if _CHORD_SYMBOL.fullmatch(m[1]) else "", line)
-    line = _INLINE_FIELD.sub(inline, line)
-    line = _DECORATION.sub(lambda m: keep(m[0]) if _HEARD.fullmatch(m[1]) else "", line)
+    line = QUOTED.sub(lambda m: keep(m[0]) if _CHORD_SYMBOL.fullmatch(m[1]) else "", line)
+    line = INLINE_FIELD.sub(inline, line)
+    line = DECORATION.sub(lambda m: keep(m[0]) if _HEARD.fullmatch(m[1]) else "", line)
     line = _OLD_CHORD.sub(r"[\1]", line)
     pieces = re.split(r"(\x00\d+\x00)", line)
     pieces = [kept[int(p[1:-1])] if p.startswith("\x00") else _NOT_MUSIC.sub("", p) for p in pieces]
-    clean = _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", "".join(pieces))).strip()
+    clean = squeezed("".join(pieces))
     # What is left of rubbish may look like a field, and would be read as one.
-    return "" if _FIELD.match(clean) else clean
+    return "" if FIELD.match(clean) else clean

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from scaling_lab.music.abc import NOTE
+from scaling_lab.music.symbols import NOTE
 
 SHINGLE_INTERVALS = 12
 

@@ -75,7 +75,7 @@ def test_a_key_has_one_spelling(given: str, kept: str):
         ("AB !\\", "AB"),
         ("+EA+ B", "[EA] B"),
         ("A   |  B :|  |: c", "A|B:||:c"),
-        ("[K:E minor]A[r:remark]B[V:2 name=x]c", "[K:Em]AB[V:2]c"),
+        ("[K:E minor]A[r:remark]B[V:1 name=x]c", "[K:Em]AB[V:1]c"),
         ("{ag}A (3BcB ~d .e Tf ug vG Ha", "{ag}A (3BcB ~d .e Tf ug vG Ha"),
     ],
 )
