@@ -60,6 +60,8 @@ def _outcome(item: Item, tune: Tune) -> Outcome:
     try:
         with _time_limit(SECONDS_A_TUNE):
             abc = _TO_ABC[item.format](tune.content)
+            if not abc.strip():
+                return rejected("empty")
             if says_thesession(abc):
                 return rejected(FROM_THESESSION)
             text = canonical(abc)
