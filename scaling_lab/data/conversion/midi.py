@@ -1,7 +1,7 @@
 """MIDI to ABC. Files are read by symusic; what they lack to be notation is found here: a grid, voices, a key, bars.
 
 midi2abc, which symusic's wheel brings along, was tried first: of 987 tunes that abc2midi had made into MIDI it gave
-57 % back with the same notes, 74 % with the best of its options: it drops short notes and knows no uneven triplets.
+57 % back with the same notes, 74 % with the best of its options, for it drops short notes and knows no uneven triplets.
 """
 
 from collections import Counter
