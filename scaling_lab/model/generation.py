@@ -118,7 +118,7 @@ class CachedReader:
             kept_2BHTK[place, :, :, -count:] = new_BTHK.transpose(1, 2)
         if count > 1:  # only ever at the beginning, where there is nothing else to attend to
             return attend_within_pieces(q_MHK, k_MHK, v_MHK, [count] * self.n_documents)
-        return F.scaled_dot_product_attention(q_MHK[:, :, None], *kept_2BHTK).squeeze(2)
+        return F.scaled_dot_product_attention(q_MHK[:, :, None], kept_2BHTK[0], kept_2BHTK[1]).squeeze(2)
 
 
 @torch.inference_mode()
@@ -172,7 +172,7 @@ def _write(
         if step and reader.length < reader.capacity:
             logits_BV = reader.read(torch.tensor([document.tokens[-1] for document in documents], device=device))
         elif step:
-            later = [[*prompt, *document.tokens][-(drawing.context + 1) // 2 :] for document in documents]
+            later = [[*prompt, *document.tokens][-(drawing.context // 2) :] for document in documents]
             logits_BV = reader.begin(torch.tensor(later, device=device))
         # 24 bits of them: times any probability they stay below it, and no token of probability 0 is met.
         uniform_B = torch.tensor([document.random.random(dtype=np.float32) for document in documents], device=device)
