@@ -25,7 +25,7 @@ def sample(
         typer.Option(min=0, max=1, metavar="P", help="Draw only from the likeliest tokens that together hold P."),
     ] = 0.95,
     prompt: Annotated[
-        str, typer.Option(metavar="ABC", help=r'What each tune begins with; \n is a line\'s end: "M:6/8\nK:G\n".')
+        str, typer.Option(metavar="ABC", help=r'What each tune begins with, \n for the end of a line: "M:6/8\nK:G\n".')
     ] = "",
     max_tokens: Annotated[
         int | None,

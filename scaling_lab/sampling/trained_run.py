@@ -81,10 +81,8 @@ def _best_model(path: Path) -> tuple[Transformer, str]:
     saved = load_tensors(path)
     try:
         architecture, fingerprint = ModelConfig.model_validate(saved["config"]), str(saved["data_fingerprint"])
-        # Without memory of its own: it takes the tensors that were read, if they fit.
-        with torch.device("meta"):
-            model = Transformer(architecture, int(saved["vocab_size"]), seed=None)
-        model.load_state_dict(saved["model"], assign=True)
+        model = Transformer(architecture, int(saved["vocab_size"]), seed=None)
+        model.load_state_dict(saved["model"])
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise CheckpointError(

@@ -6,7 +6,8 @@ write_tunes(tunes, Path("samples"))
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,9 @@ from scaling_lab.files import written_whole
 from scaling_lab.model.generation import Drawing, generate
 from scaling_lab.music.abc import count_notes
 from scaling_lab.sampling.trained_run import TrainedRun
+
+# Of a smaller model, threads wait for each other longer than they multiply: three times longer on a busy machine.
+PARAMETERS_FOR_THREADS = 10_000_000
 
 
 @dataclass(frozen=True)
@@ -81,15 +85,16 @@ def sample_tunes(
             "give a shorter one"
         )
     drawing = Drawing(max_tokens or run.context - len(start), run.context, temperature, top_p, seed)
-    written = generate(
-        run.model,
-        start,
-        n,
-        drawing,
-        eos_id=run.dataset.eos_id,
-        drawable_V=_drawable(run),
-        batch_size=batch_size,
-    )
+    with _threads_for(run.model):
+        written = generate(
+            run.model,
+            start,
+            n,
+            drawing,
+            eos_id=run.dataset.eos_id,
+            drawable_V=_drawable(run),
+            batch_size=batch_size,
+        )
     size = f"{run.config.ladder}-{run.config.size}"
     return [
         SampledTune(
@@ -132,6 +137,18 @@ def _spelled(prompt: str, tokenizer: Tokenizer) -> list[int]:
     ]
     which = " ".join(map(repr, strange)) or "the prompt as it stands"
     raise UsageError(f"--prompt: the run's data can't spell {which}; use characters that its training music has")
+
+
+@contextmanager
+def _threads_for(model: torch.nn.Module) -> Iterator[None]:
+    """One thread for a small model while the block runs; as many as before for others."""
+    before = torch.get_num_threads()
+    small = sum(parameter.numel() for parameter in model.parameters()) < PARAMETERS_FOR_THREADS
+    torch.set_num_threads(1 if small else before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _drawable(run: TrainedRun) -> torch.Tensor:
