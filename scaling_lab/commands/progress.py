@@ -103,6 +103,25 @@ class PullProgress(_Display):
             print(text, file=sys.stderr, flush=True)
 
 
+class SamplingProgress(_Display):
+    """Watches tunes being written: how many are done, and how long the others are by now."""
+
+    def __init__(self, n_tunes: int) -> None:
+        super().__init__(_live_display)
+        self._n_tunes = n_tunes
+        self._task: Any = None
+
+    def watch(self, n_written: int, n_tokens: int) -> None:
+        """Show how far it is; in a pipe, nothing of what is done in seconds."""
+        text = f"{n_written:,}/{self._n_tunes:,} tunes written, the others {n_tokens:,} tokens long"
+        if self._live:
+            if self._task is None:
+                self._task = self._live.add_task(text, total=self._n_tunes)
+            self._live.update(self._task, completed=n_written, description=text)
+        elif self._line_is_due():
+            print(text, file=sys.stderr, flush=True)
+
+
 class StudyProgress(_Display):
     """Watches a study: a table that lives on a terminal, a line for each run that goes on in a pipe."""
 

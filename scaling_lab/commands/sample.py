@@ -44,20 +44,23 @@ def sample(
 
     The same seed gives the same tunes, and replaces the files that it wrote before.
     """
+    from scaling_lab.commands.progress import SamplingProgress
     from scaling_lab.sampling.trained_run import find_run, load_trained_run
     from scaling_lab.sampling.tunes import sample_tunes, write_tunes
 
     trained = load_trained_run(find_run(run), data_dir)
-    tunes = sample_tunes(
-        trained,
-        n,
-        temperature=temperature,
-        top_p=top_p,
-        # A shell hands on a backslash and an n; in ABC they never stand together.
-        prompt=prompt.replace("\\n", "\n"),
-        max_tokens=max_tokens,
-        seed=seed,
-    )
+    with SamplingProgress(n) as progress:
+        tunes = sample_tunes(
+            trained,
+            n,
+            temperature=temperature,
+            top_p=top_p,
+            # A shell hands on a backslash and an n; in ABC they never stand together.
+            prompt=prompt.replace("\\n", "\n"),
+            max_tokens=max_tokens,
+            seed=seed,
+            watch=progress.watch,
+        )
     folder = out or trained.folder / "samples"
     paths = write_tunes(tunes, folder)
     content = {

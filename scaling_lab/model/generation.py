@@ -14,7 +14,7 @@ Legend of suffixes: B documents, T tokens of each, L layers, H heads, K head wid
 M = B·T tokens side by side, those of one document after those of another.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -28,6 +28,9 @@ from scaling_lab.model.transformer import Transformer, attend_within_pieces, rot
 
 # Keys and values of all documents that are written at once.
 CACHE_BYTES = 2**30
+
+# Told after each token: documents that are written, and tokens of those that are being written.
+WatchWriting = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,7 @@ def generate(
     eos_id: int,
     drawable_V: Tensor,
     batch_size: int | None = None,
+    watch: WatchWriting = lambda n_written, n_tokens: None,
 ) -> list[Written]:
     """Write documents that all begin with `prompt`.
 
@@ -142,6 +146,7 @@ def generate(
         eos_id: the token that ends a document; it may be drawn in any case.
         drawable_V: bool, whether each of the vocabulary's tokens may be drawn.
         batch_size: how many are written at once. Absent: as many as 1 GiB of keys and values allows.
+        watch: called after each token with the number of written documents, and of tokens of those that aren't.
 
     Raises:
         ValueError: if the prompt is empty or fills the context.
@@ -153,17 +158,20 @@ def generate(
     capacity = min(drawing.context, len(prompt) + drawing.max_tokens)
     batch_size = batch_size or max(1, CACHE_BYTES // key_value_bytes(model.config, capacity))
     reader = CachedReader(model, min(batch_size, n_documents), capacity)
+    barred_V = barred_V.to(reader.kept_L2BHTK.device)
     written: dict[int, Written] = {}
     for begin in range(0, n_documents, batch_size):
         indexes = range(begin, min(begin + batch_size, n_documents))
-        written |= _write(reader, prompt, indexes, drawing, eos_id, barred_V.to(reader.kept_L2BHTK.device))
+        for length, ended in enumerate(_write(reader, prompt, indexes, drawing, eos_id, barred_V), start=1):
+            written |= ended
+            watch(len(written), length)
     return [written[index] for index in range(n_documents)]
 
 
 def _write(
     reader: CachedReader, prompt: Sequence[int], indexes: range, drawing: Drawing, eos_id: int, barred_V: Tensor
-) -> Iterator[tuple[int, Written]]:
-    """Write one batch: each document with its index, in the order in which they end."""
+) -> Iterator[dict[int, Written]]:
+    """Write one batch; after each token, the documents that ended with it, by index."""
     documents = [_Document(index, np.random.default_rng((drawing.seed, index))) for index in indexes]
     device = barred_V.device
     logits_BV = reader.begin(torch.tensor([prompt], device=device)).expand(len(documents), -1)
@@ -177,18 +185,28 @@ def _write(
         # 24 bits of them: times any probability they stay below it, and no token of probability 0 is met.
         uniform_B = torch.tensor([document.random.random(dtype=np.float32) for document in documents], device=device)
         drawn = draw(logits_BV + barred_V, uniform_B, drawing.temperature, drawing.top_p).tolist()
-        for place in reversed(range(len(documents))):
-            if drawn[place] != eos_id:
-                documents[place].tokens.append(drawn[place])
-                continue
-            yield documents[place].index, Written(documents[place].tokens, ended=True)
-            reader.drop(place)
-            documents[place] = documents[-1]
-            documents.pop()
+        ended = _take(documents, reader, drawn, eos_id)
+        if step + 1 == drawing.max_tokens:
+            ended |= {document.index: Written(document.tokens, ended=False) for document in documents}
+        yield ended
         if not documents:
             return
-    for document in documents:
-        yield document.index, Written(document.tokens, ended=False)
+
+
+def _take(documents: list[_Document], reader: CachedReader, drawn: list[int], eos_id: int) -> dict[int, Written]:
+    """Give each document the token that was drawn for it; those that it ended leave, and are returned by index."""
+    ended: dict[int, Written] = {}
+    # From the last on: one that takes the place of another has had its token.
+    for place in reversed(range(len(documents))):
+        document = documents[place]
+        if drawn[place] != eos_id:
+            document.tokens.append(drawn[place])
+            continue
+        ended[document.index] = Written(document.tokens, ended=True)
+        reader.drop(place)
+        documents[place] = documents[-1]
+        documents.pop()
+    return ended
 
 
 def draw(logits_BV: Tensor, uniform_B: Tensor, temperature: float, top_p: float) -> Tensor:

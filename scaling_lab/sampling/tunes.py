@@ -16,7 +16,7 @@ import torch
 from scaling_lab.data.tokenizer import UNKNOWN, Tokenizer
 from scaling_lab.errors import UsageError
 from scaling_lab.files import written_whole
-from scaling_lab.model.generation import Drawing, generate
+from scaling_lab.model.generation import Drawing, WatchWriting, generate
 from scaling_lab.music.abc import count_notes
 from scaling_lab.sampling.trained_run import TrainedRun
 
@@ -68,12 +68,14 @@ def sample_tunes(
     max_tokens: int | None = None,
     seed: int = 0,
     batch_size: int | None = None,
+    watch: WatchWriting = lambda n_written, n_tokens: None,
 ) -> list[SampledTune]:
     """Let a run write `n` tunes that begin with `prompt`. Each is a function of the seed and its number alone.
 
     max_tokens: most tokens of a tune after the prompt; absent, what the run's context has room for. A longer tune goes
     on with what attention still spans. batch_size: tunes that are written at once, as memory allows if absent; it
-    changes none of them. The rest as in `scaling_lab.model.generation.Drawing`.
+    changes none of them. `watch` is told how many are written, and how long the others are. The rest as in
+    `scaling_lab.model.generation.Drawing`.
 
     Raises:
         UsageError: if the run's data can't spell the prompt, or it is as long as the context.
@@ -94,6 +96,7 @@ def sample_tunes(
             eos_id=run.dataset.eos_id,
             drawable_V=_drawable(run),
             batch_size=batch_size,
+            watch=watch,
         )
     size = f"{run.config.ladder}-{run.config.size}"
     return [
