@@ -18,6 +18,7 @@ LEVELS = (
     ("tracking",),
     ("history", "laws"),
     ("training", "studies"),
+    ("sampling",),
     ("report",),
     ("commands",),
 )
@@ -25,7 +26,7 @@ LEVEL = {stage: level for level, stages in enumerate(LEVELS) for stage in stages
 
 # Where a package that is slow to import may be imported at all.
 HOMES = {
-    "torch": ("data/batches.py", "model/", "training/"),
+    "torch": ("data/batches.py", "model/", "training/", "sampling/"),
     "wandb": ("tracking/", "studies/", "history/"),
     "wandb_workspaces": ("studies/",),
     "plotly": ("report/",),

@@ -20,6 +20,7 @@ COMMANDS = {
     "study": "Train every size of a ladder, fit the law, write the report.",
     "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
+    "sample": "Let a trained run write tunes, as ABC files.",
     "server": "Serve W&B's protocol on this machine, with no account.",
     "history": "Pull the rows of runs out of W&B, for other tools.",
     "data": "Make music into a dataset; check a dataset before it is trained on.",

@@ -85,64 +85,64 @@ class RunProgress(_Display):
         return f"{duration(seconds_a_step * (n_steps - step))} left"
 
 
-class PullProgress(_Display):
-    """Watches a pull: runs that are here of all, and rows that came for them."""
-
-    def __init__(self, project: str) -> None:
-        super().__init__(_live_display)
-        self._project = project
-        self._task: Any = None
-
-    def watch(self, status: "PullStatus") -> None:
-        """Show how far the pull is; one line at its end in a pipe where rows came at all."""
-        text = f"{self._project}: {status.n_done:,}/{status.n_runs:,} runs, {status.n_rows:,} rows pulled"
-        if self._live:
-            if self._task is None:
-                self._task = self._live.add_task(text, total=status.n_runs)
-            self._live.update(self._task, completed=status.n_done, description=text)
-        elif (status.n_done == status.n_runs and status.n_rows) or self._line_is_due():
-            print(text, file=sys.stderr, flush=True)
-
-
-class ConversionProgress(_Display):
-    """Watches a conversion: files that are done of all, tunes that came of them."""
+class _Bar(_Display):
+    """One bar with words beside it on a terminal; in a pipe the words alone, now and then."""
 
     def __init__(self, name: str) -> None:
         super().__init__(_live_display)
         self._name = name
         self._task: Any = None
 
-    def watch(self, status: "ConversionStatus") -> None:
-        """Show how far the conversion is; a line now and then in a pipe."""
-        text = (
-            f"{self._name}: {status.n_files_done:,}/{status.n_files:,} files, {status.n_tunes:,} tunes, "
-            f"{status.n_rejected:,} rejected"
-        )
-        if self._live:
-            if self._task is None:
-                self._task = self._live.add_task(text, total=status.n_files)
-            self._live.update(self._task, completed=status.n_files_done, description=text)
-        elif self._line_is_due():
-            print(text, file=sys.stderr, flush=True)
-
-
-class DownloadProgress(_Display):
-    """Watches a download: megabytes that are here of all."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(_live_display)
-        self._name = name
-        self._task: Any = None
-
-    def watch(self, here: int, of: int | None) -> None:
-        """Show how far the download is; a line now and then in a pipe."""
-        text = f"{self._name}: {here / 1e6:,.0f}{f'/{of / 1e6:,.0f}' if of else ''} MB"
+    def _show(self, text: str, done: int, of: int | None, *, always: bool = False) -> None:
+        """`always`: in a pipe too, though a line isn't due."""
+        text = f"{self._name}: {text}"
         if self._live:
             if self._task is None:
                 self._task = self._live.add_task(text, total=of)
-            self._live.update(self._task, completed=here, description=text)
-        elif self._line_is_due():
+            self._live.update(self._task, completed=done, description=text)
+        elif always or self._line_is_due():
             print(text, file=sys.stderr, flush=True)
+
+
+class PullProgress(_Bar):
+    """Watches a pull: runs that are here of all, and rows that came for them."""
+
+    def watch(self, status: "PullStatus") -> None:
+        """Show how far the pull is; one line at its end in a pipe where rows came at all."""
+        ended = status.n_done == status.n_runs and status.n_rows > 0
+        text = f"{status.n_done:,}/{status.n_runs:,} runs, {status.n_rows:,} rows pulled"
+        self._show(text, status.n_done, status.n_runs, always=ended)
+
+
+class ConversionProgress(_Bar):
+    """Watches a conversion: files that are done of all, tunes that came of them."""
+
+    def watch(self, status: "ConversionStatus") -> None:
+        """Show how far the conversion is."""
+        files = f"{status.n_files_done:,}/{status.n_files:,} files"
+        text = f"{files}, {status.n_tunes:,} tunes, {status.n_rejected:,} rejected"
+        self._show(text, status.n_files_done, status.n_files)
+
+
+class DownloadProgress(_Bar):
+    """Watches a download: megabytes that are here of all."""
+
+    def watch(self, here: int, of: int | None) -> None:
+        """Show how far the download is."""
+        self._show(f"{here / 1e6:,.0f}{f'/{of / 1e6:,.0f}' if of else ''} MB", here, of)
+
+
+class SamplingProgress(_Bar):
+    """Watches tunes being written: how many are done of all, and how long the others are by now."""
+
+    def __init__(self, name: str, n_tunes: int) -> None:
+        super().__init__(name)
+        self._n_tunes = n_tunes
+
+    def watch(self, n_written: int, n_tokens: int) -> None:
+        """Show how far it is."""
+        text = f"{n_written:,}/{self._n_tunes:,} tunes written, the others {n_tokens:,} tokens long"
+        self._show(text, n_written, self._n_tunes)
 
 
 class StudyProgress(_Display):

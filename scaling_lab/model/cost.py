@@ -73,3 +73,8 @@ def training_bytes(model: ModelConfig, vocab_size: int, micro_batch_tokens: int)
     """Memory to train, bytes: weights, gradients, AdamW's state, and one micro-batch's activations; an estimate."""
     state = TRAINING_BYTES_PER_PARAMETER * count_parameters(model, vocab_size).total
     return state + micro_batch_tokens * activation_bytes_per_token(model, vocab_size)
+
+
+def key_value_bytes(model: ModelConfig, length: int) -> int:
+    """Memory of the fp32 keys and values that generating one document of `length` tokens keeps, bytes."""
+    return 2 * 4 * model.n_layers * model.attention_width * length

@@ -14,7 +14,8 @@ Legend of suffixes: M tokens of a micro-batch, D d_model, H heads, K head width,
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
@@ -24,9 +25,12 @@ from scaling_lab.config.schema import ModelConfig
 
 ROTARY_BASE = 10_000.0
 
+# How the heads of one layer mix what is read: rotated queries, rotated keys and values, each MHK, to mixed_MHK.
+Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+
 
 class Attention(nn.Module):
-    """Causal self-attention inside each piece."""
+    """Self-attention; `attend` says which tokens see which."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -34,12 +38,12 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.d_model, 3 * config.attention_width, bias=False)
         self.out = nn.Linear(config.attention_width, config.d_model, bias=False)
 
-    def forward(self, x_MD: Tensor, rotation: tuple[Tensor, Tensor], lengths: Sequence[int]) -> Tensor:
+    def forward(self, x_MD: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
         qkv_M3HK = self.qkv(x_MD).view(-1, 3, self.n_heads, self.head_width)
         if qkv_M3HK.device.type == "cpu":
             qkv_M3HK = qkv_M3HK.float()
         q_MHK, k_MHK, v_MHK = qkv_M3HK.unbind(1)
-        mixed_MHK = attend_within_pieces(rotate(q_MHK, rotation), rotate(k_MHK, rotation), v_MHK, lengths)
+        mixed_MHK = attend(rotate(q_MHK, rotation), rotate(k_MHK, rotation), v_MHK)
         return self.out(mixed_MHK.flatten(1))
 
 
@@ -65,8 +69,8 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model, bias=False)
         self.mlp = MLP(config)
 
-    def forward(self, x_MD: Tensor, rotation: tuple[Tensor, Tensor], lengths: Sequence[int]) -> Tensor:
-        x_MD = x_MD + self.attention(self.attention_norm(x_MD), rotation, lengths)
+    def forward(self, x_MD: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+        x_MD = x_MD + self.attention(self.attention_norm(x_MD), rotation, attend)
         return x_MD + self.mlp(self.mlp_norm(x_MD))
 
 
@@ -94,9 +98,18 @@ class Transformer(nn.Module):
             logits_MV in fp32: cross-entropy over bf16 logits reads as much as 0.12 nats too low.
         """
         rotation = rotary_angles(lengths, self.config.head_width, tokens_M.device)
+        attend = partial(attend_within_pieces, lengths=lengths)
+        return self.head(self.stream(tokens_M, rotation, [attend] * len(self.blocks)))
+
+    def stream(self, tokens_M: Tensor, rotation: tuple[Tensor, Tensor], attends: Sequence[Attend]) -> Tensor:
+        """What all blocks make of tokens, x_MD; `attends` has one for each block."""
         x_MD = self.embedding(tokens_M)
-        for block in self.blocks:
-            x_MD = block(x_MD, rotation, lengths)
+        for block, attend in zip(self.blocks, attends, strict=True):
+            x_MD = block(x_MD, rotation, attend)
+        return x_MD
+
+    def head(self, x_MD: Tensor) -> Tensor:
+        """Logits in fp32, [M, V], of what `stream` gave."""
         return F.linear(self.final_norm(x_MD), self.embedding.weight).float()
 
     def loss(self, tokens_M: Tensor, targets_M: Tensor, lengths: Sequence[int]) -> Tensor:
