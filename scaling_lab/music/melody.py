@@ -27,7 +27,7 @@ _KEY = re.compile(r"([A-G])([#b]?)(mix|dor|phr|lyd|loc|m)?")
 _SYMBOL = re.compile(
     r"^(?P<field>[A-Z]):(?P<value>.*)$|\[(?P<inline>[A-Z]):(?P<inline_value>[^\]]*)\]"
     r'|"[^"]*"|![^!]*!|\{[^}]*\}|(?P<bar>[|:]+)'
-    rf"|(?P<notes>\[[^\]|:]*\]|{NOTE.pattern})[\d/]*[)<>]*(?P<tie>-?)",
+    rf"|(?P<notes>\[[^\[\]|:]*\]|{NOTE.pattern})[\d/]*[)<>]*(?P<tie>-?)",
     re.MULTILINE,
 )
 
@@ -88,13 +88,15 @@ def key_signature(key: str) -> Signature:
 
 
 class _Reader:
-    """Walks through a tune symbol by symbol, keeping the key, the accidentals of the bar, and the voice."""
+    """Walks through a tune symbol by symbol, keeping of each voice the key, the accidentals of the bar and the tie."""
 
     def __init__(self) -> None:
+        self.voice = ""
         self.signature: Signature = {}
         self.in_bar: dict[int, int] = {}
-        self.voice = ""
         self.tied = False
+        self.others: dict[str, tuple[Signature, dict[int, int], bool]] = {}
+        self.header_signature: Signature | None = None
         self.pitches: dict[str, list[int]] = {}
 
     def read(self, tune: str) -> dict[str, list[int]]:
@@ -110,8 +112,14 @@ class _Reader:
     def _turn(self, field: str | None, value: str | None) -> None:
         if field == "K":
             self.signature, self.in_bar = key_signature(value or ""), {}
+            if self.header_signature is None:
+                # The first key is the header's, and all voices begin in it.
+                self.header_signature, self.others = self.signature, {}
         elif field == "V":
-            self.voice, self.in_bar, self.tied = value or "", {}, False
+            self.others[self.voice] = self.signature, self.in_bar, self.tied
+            self.voice = value or ""
+            new = self.header_signature or {}, {}, False
+            self.signature, self.in_bar, self.tied = self.others.pop(self.voice, new)
 
     def _sound(self, notes: str, tied: bool) -> None:
         spelled = NOTE.findall(notes) if notes.startswith("[") else [notes]

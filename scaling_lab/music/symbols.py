@@ -26,6 +26,12 @@ def split_header(tune: str) -> tuple[str, str, str]:
     return tune[: match.start()], match[0], tune[match.end() :]
 
 
+def header_field(header: str, name: str) -> str | None:
+    """The value of a header's first field of this name; None if it has none."""
+    match = re.search(rf"^{name}:(.*)$", header, flags=re.MULTILINE)
+    return match[1].strip() if match else None
+
+
 def squeezed(line: str) -> str:
     """A line with single spaces, and none around bar lines."""
     return _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", line)).strip()
@@ -56,15 +62,6 @@ def read_fraction(text: str) -> Fraction | None:
     return read_length(text) if re.fullmatch(r"\d+/\d+", text) else None
 
 
-def unit_length(length: str | None, metre: Fraction | None) -> Fraction:
-    """What a note without a number lasts, in whole notes.
-
-    By the value of `L:` if there is one that can be read, else by the metre: a sixteenth below 3/4, else an eighth.
-    """
-    given = read_fraction(length.strip()) if length else None
-    return given or (_SIXTEENTH if metre is not None and metre < Fraction(3, 4) else _EIGHTH)
-
-
 def read_metre(value: str) -> Fraction | None:
     """The length of a bar in whole notes by `M:`: 3/4, C, C|, 2+3/8; None for free metre and what can't be read."""
     value = value.strip()
@@ -74,3 +71,13 @@ def read_metre(value: str) -> Fraction | None:
     if match is None or not int(match[2]):
         return None
     return Fraction(sum(map(int, match[1].split("+"))), int(match[2])) or None
+
+
+def unit_length(header: str) -> Fraction:
+    """What a note without a number lasts, in whole notes.
+
+    By `L:` if the header has one that can be read, else by `M:`: a sixteenth in metres below 3/4, else an eighth.
+    """
+    metre = read_metre(header_field(header, "M") or "")
+    given = read_fraction(header_field(header, "L") or "")
+    return given or (_SIXTEENTH if metre is not None and metre < Fraction(3, 4) else _EIGHTH)

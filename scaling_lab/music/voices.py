@@ -23,7 +23,6 @@ from scaling_lab.music.symbols import (
     QUOTED,
     read_fraction,
     read_length,
-    read_metre,
     squeezed,
     unit_length,
     write_length,
@@ -68,7 +67,7 @@ def interleaved(header: str, body: str, octaves: dict[str, int]) -> str:
     turns = list(_turns(body))
     if _come_back(turns):
         return body
-    unit = _header_unit(header)
+    unit = unit_length(header)
     bars = {
         voice: [f"[V:{voice}]{bar}" for bar in _bars(_in_one_unit(music, unit, octaves.get(voice, 0)))]
         for voice, music in _by_voice(turns).items()
@@ -100,11 +99,6 @@ def _octave(properties: str) -> int | None:
 def _voice_name(name: str) -> str:
     """A voice's name without what would end an inline field, or begin something else."""
     return re.sub(r"[^\w.+-]", "", name) or FIRST_VOICE
-
-
-def _header_unit(header: str) -> Fraction:
-    fields = dict(match.groups() for match in map(FIELD.match, header.splitlines()) if match)
-    return unit_length(fields.get("L"), read_metre(fields.get("M", "")))
 
 
 def _turns(body: str) -> Iterator[tuple[str, str]]:
