@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from scaling_lab.data.configured import prepared_data_dir
 from scaling_lab.data.dataset import Dataset, PackedSplit, open_dataset
 
 ORDER = 5
@@ -85,7 +86,7 @@ def _xz(content: bytes) -> bytes:
 
 def main() -> None:
     """Print both baselines of a dataset, the default corpus where none is named."""
-    dataset = open_dataset(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    dataset = open_dataset(prepared_data_dir(Path(sys.argv[1]) if len(sys.argv) > 1 else None))
     print(f"{dataset.name} ({dataset.fingerprint}), {dataset.val.characters:,} validation characters")
     print(f"5-gram, Witten-Bell  {five_gram_bits_per_character(dataset):.3f} bits a character")
     print(f"xz                   {xz_bits_per_character(dataset):.3f} bits a character")

@@ -15,12 +15,17 @@ def default_data_dir() -> Path:
     return GUIDE_DIR if GUIDE_DIR.is_dir() else CORE_DIR
 
 
-def open_configured(data: DataConfig) -> Dataset:
-    """The dataset in `data.dir`, or in `default_data_dir`, where the default corpus is prepared on the spot.
+def prepared_data_dir(directory: Path | None) -> Path:
+    """`directory`, or that of `default_data_dir`, where the default corpus is prepared on the spot.
 
-    Raises `DataError` as `open_dataset` does.
+    Raises `DataError` as `ensure_core` does.
     """
-    directory = data.dir or default_data_dir()
-    if data.dir is None and directory == CORE_DIR:
+    if directory is None and (directory := default_data_dir()) == CORE_DIR:
         ensure_core(directory)
+    return directory
+
+
+def open_configured(data: DataConfig) -> Dataset:
+    """The dataset in `data.dir`, or the default one. Raises `DataError` as `open_dataset` does."""
+    directory = prepared_data_dir(data.dir)
     return open_dataset(directory, vocab_size=data.vocab_size, bos_id=data.bos_id, eos_id=data.eos_id)
