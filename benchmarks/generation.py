@@ -22,7 +22,7 @@ N_DOCUMENTS = 8
 
 
 def with_cache(model: Transformer, n_tokens: int) -> int:
-    """Tokens written: a tenth fewer than were asked for, since some documents end. What is left of a batch is slower."""
+    """Tokens written: a tenth fewer than asked for, since some documents end, which only lowers the rate."""
     drawing = Drawing(n_tokens, context=n_tokens + 1, temperature=1.0, top_p=0.3)
     drawable = torch.arange(VOCAB_SIZE) > EOS_ID
     written = generate(model, [BOS_ID], N_DOCUMENTS, drawing, eos_id=EOS_ID, drawable_V=drawable)
