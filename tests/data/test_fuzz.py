@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from scaling_lab.data import guide_format, json_stream
 from scaling_lab.data.dataset import open_dataset
-from scaling_lab.data.guide_format import SplitReader
+from scaling_lab.data.packing import guide_format, json_stream
+from scaling_lab.data.packing.guide_format import SplitReader
 from scaling_lab.errors import DataError
 
 RECORDS = [

@@ -42,7 +42,7 @@ def _content(dataset: "Dataset") -> dict[str, Any]:
     """What was found, as `--json` prints it."""
     from dataclasses import asdict
 
-    from scaling_lab.data.guide_format import find_splits
+    from scaling_lab.data.packing.guide_format import find_splits
 
     files = find_splits(dataset.dir)
     found = {"train": dataset.train, "val": dataset.val, "test": dataset.test}
