@@ -17,6 +17,8 @@ __all__ = ["DEFAULT_QUARTERS_PER_MINUTE", "TICKS_PER_WHOLE", "Bar", "Note", "Sco
 
 DEFAULT_QUARTERS_PER_MINUTE = 120.0
 
+# A clef alone, [K:bass], leaves the key as it is.
+_CLEF = re.compile(r"treble|bass|alto|tenor|perc|clef=")
 _SYMBOL = re.compile(
     r"\[(?P<field>[A-Za-z]):(?P<value>[^\]\n]*)\]"
     r'|"[^"\n]*"|![^!\n]*!|\{[^{}\n]*\}'
@@ -151,7 +153,7 @@ class _Reader:
                     common = self.voices[""]
                     self.voices[first] = VoiceReader(common.signature, common.unit, common.metre_field)
                 self.voice = self.voices[first]
-            case "K":
+            case "K" if not _CLEF.match(value):
                 voice.signature, voice.in_bar = full_signature(value), {}
             case "L":
                 unit = read_fraction(value)

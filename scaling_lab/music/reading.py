@@ -6,7 +6,7 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
 
-from scaling_lab.music.melody import Signature, spelling
+from scaling_lab.music.melody import Signature, key_signature, spelling
 from scaling_lab.music.symbols import NOTE, read_length, read_metre
 
 # Time is counted in ticks, all but always whole: whole numbers add up ten times as fast as fractions. What is no whole
@@ -149,7 +149,7 @@ class VoiceReader:
 def full_signature(key: str) -> Signature:
     """The key's own sharps or flats, and those that are given one by one behind it: `D^c=f`."""
     given = {letter.upper(): signs.count("^") - signs.count("_") for signs, letter in _KEY_ACCIDENTAL.findall(key)}
-    return keyfull_signature(key) | given
+    return key_signature(key) | given
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,7 @@ class RepeatedBar(Protocol):
 B = TypeVar("B", bound=RepeatedBar)
 
 
-def unfolded(bars: Sequence[B]) -> list[B]:
+def unfolded(bars: list[B]) -> list[B]:
     """The bars in the order in which they are played: each repeat twice, or as often as it has endings."""
     played: list[B] = []
     begin = 0
