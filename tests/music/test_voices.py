@@ -26,8 +26,8 @@ HEADER = "M:2/4\nL:1/8\nK:F\n"
 INTERLEAVED = """[V:1]c2 d2|[V:2]F,4|
 [V:1](3efg a>b|[V:2][F,A,]2 z G,|
 [V:1][1 B4-:|[V:2][1 ^B,4-:|
-[V:1][2 B4|]|[V:2][2 B,4|]|
-""".replace("|]|", "|]")
+[V:1][2 B4|][V:2][2 B,4|]
+"""
 
 
 def body(music: str, header: str = HEADER) -> str:
@@ -45,7 +45,7 @@ def test_bar_1_of_all_voices_comes_before_bar_2_of_all_voices():
 
 
 def test_the_notes_are_those_of_the_voices_one_after_the_other():
-    before = "M:2/4\nL:1/8\nK:F\n" + SCORE.partition("V:2 bass\n")[2].replace(" %4", "")
+    before = HEADER + "V:2\n" + SCORE.partition("V:2 bass\n")[2].replace(" %4", "")
     assert by_voice(read_notes(HEADER + INTERLEAVED).notes) == by_voice(read_notes(before).notes)
 
 
@@ -65,12 +65,12 @@ def test_voices_that_take_turns_already_stay_as_they_are():
 @pytest.mark.parametrize(
     ("unit", "given", "scaled"),
     [
-        ("1/4", "A B/ C3/2 [DE]/4 z2 {ab}c x/8", "A2 B C3 [DE]/2 z4 {ab}c2 x/4"),
+        ("1/4", "A B/ C3/2 [DE]/4 z2 {ab}c x/8", "A2 B C3 [DE]/ z4 {ab}c2 x/4"),
         ("1/16", "A B2 C3 (3:2:2D2E A>B", "A/ B C3/2 (3:2:2DE/ A/>B/"),
     ],
 )
 def test_all_voices_get_one_unit_length(unit: str, given: str, scaled: str):
-    assert body(f"V:1\nA|\nV:2\nL:{unit}\n{given}|\n") == f"[V:1]A|[V:2]{scaled.replace('/2 z', '/ z')}|\n"
+    assert body(f"V:1\nA|\nV:2\nL:{unit}\n{given}|\n") == f"[V:1]A|[V:2]{scaled}|\n"
 
 
 def test_a_clef_that_sounds_an_octave_lower_is_written_where_it_sounds():
@@ -91,7 +91,7 @@ def test_music_before_the_first_voice_is_that_of_voice_1():
 
 
 def test_a_bar_line_before_anything_sounds_begins_a_bar():
-    assert body("V:1\n|:a|b:|\n|:c:|\nV:2\nd|e:|f:|\n") == "[V:1]|:a|[V:2]d|\n[V:1]b:|[V:2]e:|\n[V:1]|:c:|[V:2]f:|\n"
+    assert body("V:1\n|:a|b:|\n|:c:|\nV:2\nd|e:|f:|\n") == "[V:1]|:a|[V:2]d|\n[V:1]b:||:[V:2]e:|\n[V:1]c:|[V:2]f:|\n"
 
 
 def test_the_colons_of_a_tuplet_and_the_stroke_of_a_metre_are_no_bar_lines():
@@ -115,5 +115,5 @@ def test_the_first_bar_begins_at_0_in_every_voice():
 @given(st.lists(st.text(alphabet='ABcz|:[]{}()12/>-L, "!PM', max_size=24), min_size=2, max_size=3))
 def test_interleaved_text_is_its_own_canonical_text(voices: list[str]):
     blocks = "".join(f"V:{number}\nA{music}\n" for number, music in enumerate(voices, start=1))
-    once = canonical(f"K:C\n{'V:9' + chr(10) + 'CDEF' * 4}|\n{blocks}")
+    once = canonical(f"K:C\nV:9\n{'CDEF' * 4}|\n{blocks}")
     assert canonical(once) == once
