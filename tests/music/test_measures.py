@@ -4,14 +4,16 @@ from dataclasses import asdict
 
 import pytest
 
-from scaling_lab.data.sources import music21_core
-from scaling_lab.music.abc import canonical
+from scaling_lab.data.conversion.items import decode_text
+from scaling_lab.data.sources.music21 import CORE, music21
+from scaling_lab.music.abc import canonical, split_tunes
 from scaling_lab.music.measures import Reference, divergence_bits, measure
 
 
 @pytest.fixture(scope="module")
 def tunes() -> list[str]:
-    return [canonical(tune.text) for tune in music21_core().tunes[::12]]
+    books = [decode_text(file.path.read_bytes()) for file in music21(CORE).files]
+    return [canonical(tune) for tune in [tune for book in books for tune in split_tunes(book)][::12]]
 
 
 @pytest.fixture(scope="module")
