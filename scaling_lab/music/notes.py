@@ -22,7 +22,7 @@ _CLEF = re.compile(r"treble|bass|alto|tenor|perc|clef=")
 _SYMBOL = re.compile(
     r"\[(?P<field>[A-Za-z]):(?P<value>[^\]\n]*)\]"
     r'|"[^"\n]*"|![^!\n]*!|\{[^{}\n]*\}'
-    r"|\((?P<tuplet>\d{1,2})(?::(?P<time>\d*))?(?::(?P<count>\d*))?"
+    r"|\((?P<tuplet>\d{1,2})(?::(?P<time>\d{0,2}))?(?::(?P<count>\d{0,2}))?"
     rf"|(?P<notes>\[[^\[\]|:\n]*\]|{NOTE.pattern}|[xz])(?P<length>[\d/]*)(?P<slurs>\)*)(?P<tie>-?)"
     r"|(?P<rests>[XZ])(?P<bars>\d{0,2})"
     r"|(?P<bar>[|:\[\]]*\|[|:\]]*|::+)|\[?(?P<ending>\d[\d,-]*)"

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scaling_lab.music.melody import Signature, key_signature, spelling
 from scaling_lab.music.symbols import NOTE, read_length, read_metre
 
-# Time is counted in ticks, all but always whole: whole numbers add up ten times as fast as fractions. What is no whole
+# Time is counted in ticks, all but always whole: whole numbers add up many times as fast as fractions. What is no whole
 # number of ticks (a note of an 11-tuplet) stays an exact fraction of one.
 TICKS_PER_WHOLE = 2**8 * 3**2 * 5 * 7
 Ticks = int | Fraction
@@ -22,6 +22,8 @@ _TUPLET_TIMES = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}
 
 
 class Sound(NamedTuple):
+    """A note in its bar: whether a tie joins it to the next one, and whether one comes from the note before."""
+
     offset: Ticks
     duration: Ticks
     pitch: int
@@ -31,6 +33,8 @@ class Sound(NamedTuple):
 
 @dataclass
 class ReadBar:
+    """One bar as it was read; `ending` is the `1` of `[1`."""
+
     metre: Ticks | None
     opened_by: str
     closed_by: str = ""
@@ -102,6 +106,7 @@ class VoiceReader:
             self.tied[natural] = pitch
 
     def start_tuplet(self, symbol: re.Match[str]) -> None:
+        """Begin `(p:q:r`: p notes in the time of q, for the next r; one may stand in another."""
         notes = int(symbol["tuplet"])
         by_metre = 3 if self.metre_field in _COMPOUND else 2
         time = int(symbol["time"] or 0) or _TUPLET_TIMES.get(notes, by_metre)
@@ -127,6 +132,7 @@ class VoiceReader:
         self.offset, self.tied, self.tuplets, self.last_length = 0, {}, [], None
 
     def end_bar(self, line: str) -> None:
+        """Take a bar line; before anything has sounded it is one more line at the bar's beginning."""
         tied = self.tied
         self.overlay()
         self.in_bar, self.tied, self.broken = {}, tied, None
@@ -140,6 +146,7 @@ class VoiceReader:
                 self.bars[-1].closed_by = line  # "| :|" over two lines
 
     def rest(self, bars: int) -> None:
+        """Rest for whole bars, the last of which is still open."""
         for place in range(bars):
             self.offset += self.metre or TICKS_PER_WHOLE
             if place < bars - 1:
@@ -166,6 +173,7 @@ def _chord(text: str) -> tuple[tuple[str, str, bool], ...]:
 
 
 def in_ticks(length: Fraction) -> Ticks:
+    """A length in whole notes as ticks."""
     return _whole(length * TICKS_PER_WHOLE)
 
 

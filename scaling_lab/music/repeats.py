@@ -1,6 +1,6 @@
 """Repeats unfolded: the bars of a tune in the order in which they are played."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 
@@ -20,35 +20,31 @@ def unfolded(bars: list[B]) -> list[B]:
     played: list[B] = []
     begin = 0
     while begin < len(bars):
-        end = begin
-        while end < len(bars) and not bars[end].closed_by.startswith(":") and not _begins(bars, end + 1):
-            end += 1
-        end = min(end + 1, len(bars))
+        end = _end(bars, begin, lambda bar: bar.closed_by.startswith(":"))
         section = bars[begin:end]
-        if not section[-1].closed_by.startswith(":"):
-            played += section
-            begin = end
-            continue
-        first = next((place for place, bar in enumerate(section) if bar.ending), len(section))
         played += section
-        # Second and later endings follow the repeat sign, each after the part that all endings share.
-        others = 0
-        while end < len(bars) and bars[end].ending and first < len(section):
-            begin = end
-            end += 1
-            while end < len(bars) and not bars[end].ending and not _ends(bars[end - 1]) and not _begins(bars, end):
-                end += 1
-            played += section[:first] + bars[begin:end]
-            others += 1
-        if not others:
-            played += section[:first] if first < len(section) else section
         begin = end
+        if not section[-1].closed_by.startswith(":"):
+            continue
+        shared = next((place for place, bar in enumerate(section) if bar.ending), len(section))
+        if shared == len(section) or begin == len(bars) or not bars[begin].ending:
+            played += section[:shared]
+            continue
+        # Second and later endings follow the repeat sign, each after the part that all endings share.
+        while begin < len(bars) and bars[begin].ending:
+            end = _end(bars, begin, _closes_ending)
+            played += section[:shared] + bars[begin:end]
+            begin = end
     return played
 
 
-def _begins(bars: Sequence[B], place: int) -> bool:
-    return place < len(bars) and bars[place].opened_by.endswith(":")
+def _end(bars: list[B], begin: int, closes: Callable[[B], bool]) -> int:
+    """Where the section from `begin` ends: behind the bar that closes it, or before a bar that begins a repeat."""
+    end = begin + 1
+    while end < len(bars) and not closes(bars[end - 1]) and not bars[end].opened_by.endswith(":"):
+        end += 1
+    return end
 
 
-def _ends(bar: RepeatedBar) -> bool:
+def _closes_ending(bar: RepeatedBar) -> bool:
     return bar.closed_by.startswith(":") or bar.closed_by in ("||", "|]")

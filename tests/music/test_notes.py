@@ -94,6 +94,7 @@ def test_a_bar_knows_its_metre_and_its_lines():
         ("C::D:|", "CCDD"),
         ("C|1 D:|2 E|F", "CDCEF"),
         ("C|1 D:|2 E||F|", "CDCEF"),
+        ("C|1 D:|2 E|B||F|", "CDCEBF"),
         ("|:C|[1 D:|[2 E:|[3 F|]", "CDCECF"),
         ("C|[1 D:|[2 E|]\n|:F|1 G:|2 A|]", "CDCEFGFA"),
         ("C|1 D:|E|", "CDCE"),
@@ -112,6 +113,11 @@ def test_what_cannot_be_understood_is_passed_over_and_told():
     score = read_notes("K:C\nA[B}?c>\n")
     assert [note.pitch for note in score.notes] == [69, 71, 72]
     assert score.passed_over == "[}?"
+
+
+def test_no_number_is_too_long():
+    digits = "9" * 5000
+    assert read_notes(f"M:{digits}/4\nL:1/{digits}\nQ:{digits}\nK:C\nA{digits} (3:{digits}BZ{digits}c").notes
 
 
 @given(st.text(alphabet="ABcz|:[]{}()0123456789/<>-_^=&ZX \nKVML,'\"!", max_size=120) | st.text(max_size=40))
