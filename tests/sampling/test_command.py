@@ -19,7 +19,7 @@ def test_tunes_are_written_and_told(run_dir: Path, scaling_lab: CommandLine) -> 
     tunes, measures, last = (part.splitlines() for part in ended.out.split("\n\n"))
     heading, *rows = tunes
     assert measures[0].split() == ["samples", "held", "out"]
-    assert measures[1].split() == ["tunes", "3", "8"]
+    assert measures[1].split() == ["tunes", "3", "10"]
     assert heading.split() == ["file", "characters", "notes", "ended", "by", "itself"]
     assert last == [f"samples: {run_dir}/samples"]
     for number, row in enumerate(rows, start=1):
