@@ -27,12 +27,13 @@ def listen(run: TrainedRun, texts: Sequence[str]) -> Listening:
 
     Of either split the first so many documents are read (MOST_HELD_OUT, MOST_TRAIN).
     """
-    held_out = list(_texts(run, run.dataset.val, MOST_HELD_OUT))
-    reference = Reference.of(held_out, _texts(run, run.dataset.train, MOST_TRAIN))
+    held_out = list(texts_of(run, run.dataset.val, MOST_HELD_OUT))
+    reference = Reference.of(held_out, texts_of(run, run.dataset.train, MOST_TRAIN))
     return Listening(measure(texts, reference), measure(held_out, reference))
 
 
-def _texts(run: TrainedRun, split: PackedSplit, at_most: int) -> Iterator[str]:
+def texts_of(run: TrainedRun, split: PackedSplit, at_most: int) -> Iterator[str]:
+    """The texts of the first documents of a split of the run's data."""
     bounds = zip(split.offsets[:-1], split.offsets[1:], strict=True)
     for _, (begin, end) in zip(range(at_most), bounds, strict=False):
         yield run.tokenizer.decode(split.tokens[begin:end])
