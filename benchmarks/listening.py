@@ -1,4 +1,4 @@
-"""The measures of listening for what each size of a study writes, beside held-out tunes and the same with bars shuffled.
+"""The measures of listening of what each size of a study writes, beside held-out tunes and these with bars shuffled.
 
     python benchmarks/listening.py OUTPUTS [TUNES]      # the folder of a study's runs; absent: 100 tunes a size
 
@@ -26,9 +26,11 @@ def shuffled(tune: str, source: random.Random) -> str:
     """A tune with its bars in another order; fields and bar lines stay where they are."""
     head, key, music = split_header(tune)
     parts = re.split(r"([|:\[\]]*\|[|:\]]*[12]?)", music)
-    bars = parts[::2]
+    places = [place for place in range(0, len(parts), 2) if parts[place].strip()]
+    bars = [parts[place] for place in places]
     source.shuffle(bars)
-    parts[::2] = bars
+    for place, bar in zip(places, bars, strict=True):
+        parts[place] = bar
     return head + key + "".join(parts)
 
 
