@@ -56,8 +56,9 @@ class RunningServer:
         }
 
     def python(self, source: str, *arguments: str, cwd: Path, timeout: float = 120) -> str:
-        """Run a script that uses the SDK against this server; what it printed."""
-        command = [sys.executable, "-c", source, *arguments]
+        """Run a script that uses the SDK against this server; what it printed. One that hangs says where."""
+        watch = f"import faulthandler; faulthandler.dump_traceback_later({timeout - 10}, exit=True)\n"
+        command = [sys.executable, "-c", watch + source, *arguments]
         ended = subprocess.run(
             command, cwd=cwd, env=self.environment(), capture_output=True, text=True, timeout=timeout, check=False
         )

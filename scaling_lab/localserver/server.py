@@ -87,6 +87,8 @@ def _listening(folder: Path, host: str, port: int | None) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((host, candidate))
+            # At once: of two that are only bound to a port, the system refuses the second no sooner than here.
+            listener.listen()
         except (OSError, OverflowError) as error:
             listener.close()
             problem = error

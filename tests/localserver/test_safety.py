@@ -1,19 +1,12 @@
 """Who gets in, how much they may bring, and that no name, query or address leads where it shouldn't."""
 
 import json
-import os
-import stat
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from server_client import FILES, UPSERT, Client
 from servers import RunningServer
-
-from scaling_lab.errors import UsageError
-from scaling_lab.localserver.store import Store
 
 pytestmark = pytest.mark.slow
 
@@ -258,19 +251,3 @@ def test_only_addresses_that_were_given_out_lead_to_a_file(client: Client, stran
         assert stranger.ask("PUT", wrong, b"theirs").status == 403
         assert client.ask("GET", wrong).status == 403
     assert stranger.ask("GET", address).body == b"mine"
-
-
-# The store
-
-
-def test_the_key_is_its_owners_alone(server: RunningServer) -> None:
-    assert stat.S_IMODE((server.store / "key").stat().st_mode) == 0o600
-
-
-def test_a_store_has_one_server(server: RunningServer) -> None:
-    with pytest.raises(UsageError, match="another process serves this store"):
-        Store(server.store)
-    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(server.store), "--port", "0"]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=dict(os.environ))
-    assert ended.returncode == UsageError.exit_code
-    assert "another process serves this store" in ended.stderr

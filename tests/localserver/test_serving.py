@@ -5,8 +5,8 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvicorn
@@ -36,22 +36,33 @@ def test_a_server_is_started_shared_and_leaves_with_its_last_user(tmp_path: Path
         assert again == first
 
 
-def test_commands_that_begin_at_once_share_one_server(tmp_path: Path) -> None:
+def serve_at_once(stores: list[Path]) -> list[str]:
+    """The address that each of several commands has, all of them begun together and there together."""
     found: list[str] = []
-    all_in = threading.Barrier(4)
+    all_in = threading.Barrier(len(stores))
 
-    def use() -> None:
-        with serving(tmp_path / "store") as server:
+    def use(store: Path) -> None:
+        with serving(store) as server:
             found.append(server.url)
             all_in.wait(60)
 
-    users = [threading.Thread(target=use) for _ in range(4)]
+    users = [threading.Thread(target=use, args=(store,)) for store in stores]
     for user in users:
         user.start()
     for user in users:
         user.join(60)
+    return found
+
+
+def test_commands_that_begin_at_once_share_one_server(tmp_path: Path) -> None:
+    found = serve_at_once([tmp_path / "store"] * 4)
     assert len(found) == 4
     assert len(set(found)) == 1
+
+
+def test_commands_of_several_stores_that_begin_at_once_have_a_port_each(tmp_path: Path) -> None:
+    found = serve_at_once([tmp_path / f"store{number}" for number in range(4)])
+    assert len(set(found)) == 4
 
 
 def test_a_running_server_is_shared_and_stays(server: RunningServer) -> None:
@@ -108,21 +119,23 @@ def test_one_process_serves_a_store(server: RunningServer) -> None:
 
 
 def test_a_server_that_comes_and_goes_does_not_move_the_usual_port(tmp_path: Path) -> None:
-    def port_of(url: str) -> int:
-        return int(url.rsplit(":", 1)[1])
+    def address() -> dict[str, Any]:
+        return json.loads((store / "server.json").read_bytes())
 
     store = tmp_path / "store"
-    with serving(store) as first:
-        usual = json.loads((store / "server.json").read_bytes())["usual_port"]
+    with serving(store):
+        assert address()["usual_port"] == PORT
     wait_until(lambda: find_server(store) is None, what="the server to leave")
-    assert usual == PORT
     # Somebody else has the usual port for a while.
-    with (
-        socket.create_server(("127.0.0.1", usual)) if port_of(first.url) == usual else nullcontext(),
-        serving(store) as other,
-    ):
-        assert port_of(other.url) != usual
-        assert json.loads((store / "server.json").read_bytes())["usual_port"] == usual
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        usual = taken.getsockname()[1]
+        (store / "server.json").write_text(json.dumps(address() | {"usual_port": usual}))
+        with serving(store) as other:
+            assert other.url != f"http://127.0.0.1:{usual}"
+            assert address()["usual_port"] == usual
+    wait_until(lambda: find_server(store) is None, what="the server to leave")
+    with serving(store) as again:
+        assert again.url == f"http://127.0.0.1:{usual}"
 
 
 def test_the_key_is_the_owners_alone_and_stays_the_same(server: RunningServer) -> None:
