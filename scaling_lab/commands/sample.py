@@ -1,10 +1,13 @@
-"""`scaling-lab sample --run RUN`: a trained run's best model writes tunes, as ABC files."""
+"""`scaling-lab sample --run RUN`: a trained run's best model writes tunes, as ABC and MIDI, and they are measured."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from scaling_lab.commands.tables import number, table
 
 if TYPE_CHECKING:
     from scaling_lab.sampling.tunes import SampledTune
@@ -40,11 +43,12 @@ def sample(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was written as pure JSON.")] = False,
 ) -> None:
-    """Let the best model of a trained run write tunes, each an ABC file.
+    """Let the best model of a trained run write tunes, each an ABC file and a MIDI file, and measure them.
 
     The same seed gives the same tunes, and replaces the files that it wrote before.
     """
     from scaling_lab.commands.progress import SamplingProgress
+    from scaling_lab.sampling.listening import listen
     from scaling_lab.sampling.trained_run import find_run, load_trained_run
     from scaling_lab.sampling.tunes import sample_tunes, write_tunes
 
@@ -63,6 +67,7 @@ def sample(
         )
     folder = out or trained.folder / "samples"
     paths = write_tunes(tunes, folder)
+    measures = listen(trained, [tune.text for tune in tunes])
     content = {
         "run": str(trained.folder),
         "size": trained.config.size,
@@ -70,6 +75,7 @@ def sample(
         "temperature": temperature,
         "top_p": top_p,
         "folder": str(folder),
+        "measures": asdict(measures),
         "samples": [_row(path, tune) for path, tune in zip(paths, tunes, strict=True)],
     }
     typer.echo(json.dumps(content, indent=2) if as_json else _as_text(content))
@@ -80,12 +86,21 @@ def _row(path: Path, tune: "SampledTune") -> dict[str, Any]:
 
 
 def _as_text(content: dict[str, Any]) -> str:
-    """A line for each tune, then where they are."""
-    rows = [("file", "characters", "notes", "ended by itself")]
-    rows += [
-        (row["file"], f"{row['characters']:,}", f"{row['notes']:,}", "yes" if row["ended"] else "no")
+    """A line for each tune, the measures of all beside those of held-out tunes, then where the files are."""
+    tunes = [["file", "characters", "notes", "ended by itself"]]
+    tunes += [
+        [row["file"], number(row["characters"]), number(row["notes"]), "yes" if row["ended"] else "no"]
         for row in content["samples"]
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}" for row in rows]
-    return "\n".join([*lines, f"samples: {content['folder']}"])
+    columns = content["measures"]
+    measures = [["", *(name.replace("_", " ") for name in columns)]]
+    measures += [
+        [name.replace("_", " "), *(_value(column[name]) for column in columns.values())] for name in columns["samples"]
+    ]
+    return "\n".join([*table(tunes), "", *table(measures), "", f"samples: {content['folder']}"])
+
+
+def _value(measured: float | None) -> str:
+    if isinstance(measured, float):
+        return f"{measured:.3f}" if measured < 10 else f"{measured:,.0f}"
+    return number(measured)

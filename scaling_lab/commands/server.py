@@ -32,10 +32,19 @@ def server(
 
     Prints the two lines that another shell needs, then serves until Ctrl-C. Commands with `--tracking local` find it.
     """
+    from scaling_lab.errors import UsageError
+    from scaling_lab.localserver import find_server
     from scaling_lab.localserver.server import run_server
 
-    def say(url: str, api_key: str) -> None:
+    def exports(url: str, api_key: str) -> None:
         typer.echo(f"export WANDB_BASE_URL={url}\nexport WANDB_API_KEY={api_key}")
+
+    if not while_used and (running := find_server(store)) is not None:
+        exports(running.url, running.api_key)
+        raise UsageError(f"{store}: is served already; the lines above are those of its server")
+
+    def say(url: str, api_key: str) -> None:
+        exports(url, api_key)
         print(f"to look at it: {url}/login?key={api_key}\nstore: {store}; Ctrl-C ends the server", file=sys.stderr)
         sys.stdout.flush()
 

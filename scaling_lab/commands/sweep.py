@@ -187,10 +187,16 @@ def _status_text(found: dict[str, Any]) -> str:
     widths = [max(len(row[index]) for row in [columns, *rows]) for index in range(len(columns))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in [columns, *rows]]
     done = sum(trial["state"] == "finished" for trial in found["trials"])
+    given_up = sum(trial["state"] == "given up" for trial in found["trials"])
+    advice = (
+        f"{given_up} given up: the command ended before it made a run, each time, and its agent printed why; mend "
+        f"that, then `scaling-lab sweep resume {found['sweep']}` and start an agent"
+    )
     return "\n".join(
         [
             f"sweep {found['sweep']}: {found['state']}, {done} of {len(rows)} trials finished",
             *(line.rstrip() for line in lines),
+            *([advice] if given_up else []),
         ]
     )
 

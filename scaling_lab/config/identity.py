@@ -29,7 +29,11 @@ def run_identity(config: RunConfig, data_fingerprint: str, precision: str) -> di
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Fields of two identities that disagree, each as a phrase for people."""
     return [
-        f"{key} was {before.get(key)!r} and is now {now.get(key)!r}"
+        f"{key} was {_word(before.get(key))} and is now {_word(now.get(key))}"
         for key in dict.fromkeys((*before, *now))
         if before.get(key) != now.get(key)
     ]
+
+
+def _word(value: Any) -> str:
+    return "absent" if value is None else repr(value)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling_lab.data.arrays import offsets_file, tokens_file
-from scaling_lab.data.guide_format import LeftOutRecord
-from scaling_lab.data.manifest import Ids, Manifest
 from scaling_lab.data.meta import Meta, read_meta, tokenizer_of
-from scaling_lab.data.packing import pack, packed_folder
+from scaling_lab.data.packing.arrays import offsets_file, tokens_file
+from scaling_lab.data.packing.guide_format import LeftOutRecord
+from scaling_lab.data.packing.manifest import Ids, Manifest
+from scaling_lab.data.packing.pack import pack, packed_folder
 from scaling_lab.data.tokenization.bpe import INSTALL as BPE_INSTALL
 from scaling_lab.data.tokenization.tokenizer import Tokenizer
 from scaling_lab.files import sha256_of

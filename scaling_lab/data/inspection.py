@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.data.guide_format import SplitReader, find_splits
+from scaling_lab.data.packing.guide_format import SplitReader, find_splits
 
 N_TUNES = 3
 _LONGEST_SHOWN = 4000

@@ -4,14 +4,16 @@ Whatever goes wrong there is told as one of ours: the place, what is wrong, what
 """
 
 import re
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from scaling_lab.errors import RemoteError, ScalingLabError, UsageError
-from scaling_lab.tracking.wandb_run import has_api_key
+from scaling_lab.tracking.wandb_run import base_url, has_api_key
 
 ReadingMode = Literal["auto", "online", "local"]
 
@@ -76,15 +78,22 @@ def opened(
         UsageError: if there is no such local store.
         RemoteError: if the server can't be reached, or refuses the key.
     """
-    if mode == "online" or (mode == "auto" and has_api_key()):
-        yield _source("W&B", project, entity)
-        return
+    local = mode == "local" or (mode == "auto" and not has_api_key())
     store = store or DEFAULT_STORE
-    require_store(store)
-    from scaling_lab.localserver import serving
+    if local:
+        require_store(store)
+    from scaling_lab.localserver import find_server, serving
+
+    if not local:
+        check_answers(base_url())
+        running = find_server(store)
+        # Reached by its address, the store's own server is still that store: its runs are cached under one name.
+        named = str(store.resolve()) if running and running.url == base_url() else None
+        yield _source(named or "W&B", project, entity, is_named=named is not None)
+        return
 
     with serving(store) as server:
-        yield _source(str(store.resolve()), project, entity, server.url, server.api_key)
+        yield _source(str(store.resolve()), project, entity, server.url, server.api_key, is_named=True)
 
 
 def require_store(store: Path) -> None:
@@ -96,7 +105,16 @@ def require_store(store: Path) -> None:
         )
 
 
-def _source(server: str, project: str, entity: str | None, url: str | None = None, key: str | None = None) -> Source:
+def _source(
+    server: str,
+    project: str,
+    entity: str | None,
+    url: str | None = None,
+    key: str | None = None,
+    *,
+    is_named: bool,
+) -> Source:
+    """`is_named`: `server` is its name for good; else that is its address."""
     import wandb
 
     with told_as_ours(server):
@@ -104,7 +122,21 @@ def _source(server: str, project: str, entity: str | None, url: str | None = Non
         entity = entity or api.default_entity
     if not entity:
         raise UsageError(f"{server}: this key has no entity of its own; give --entity")
-    return Source(server if url else str(api.settings["base_url"]), entity, project, api)
+    return Source(server if is_named else str(api.settings["base_url"]), entity, project, api)
+
+
+def check_answers(url: str) -> None:
+    """Raises RemoteError at once where an address of this machine has no server: the SDK would ask for minutes."""
+    parts = urlsplit(url)
+    if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
+        return
+    try:
+        socket.create_connection((parts.hostname, parts.port or 80), timeout=5).close()
+    except OSError as error:
+        raise RemoteError(
+            f"{url}: no server answers there ({error.strerror or error}); start it with `scaling-lab server`, and "
+            "paste the lines it prints, or unset WANDB_BASE_URL and WANDB_API_KEY"
+        ) from None
 
 
 def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:

@@ -45,6 +45,14 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
             ),
         }
 
+    def project_or_any(name: str | None = None, entity_name: str | None = None) -> Node | None:
+        # `wandb agent ID` names no project. A sweep's id is the store's own, so it is found without.
+        found = project(runs.project(entity_name, name))
+        if name is not None:
+            return found
+        anywhere = {"sweep": lambda sweep_name: _optional(sweeps.sweep_node, sweeps.sweep(None, sweep_name))}
+        return {"__typename": "Project", **(found or {}), **anywhere}
+
     def projects(entity_name: str | None = None, first: int | None = None, after: str | None = None) -> Node:
         rows = store.rows("SELECT * FROM projects WHERE entity = ? ORDER BY id DESC", (entity_name or ENTITY,))
         return paged(rows, lambda row: project(row) or {}, first, after)
@@ -74,7 +82,7 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
         },
         "entity": lambda name=None: _entity(name or ENTITY),
         "organization": lambda name=None: None,
-        "project": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
+        "project": project_or_any,
         # A run may ask for its project before it makes it.
         "model": lambda name=None, entity_name=None: project(runs.project(entity_name, name)),
         "models": projects,

@@ -44,13 +44,16 @@ def run_server(
     """
     store = Store(folder)
     with contextlib.closing(store), _listening(folder, host, port) as listener:
-        url = f"http://{_in_url(host)}:{listener.getsockname()[1]}"
+        taken = listener.getsockname()[1]
+        url = f"http://{_in_url(host)}:{taken}"
+        # Nobody pasted the address of a server that comes and goes: it is no reason to leave the usual port for good.
+        usual = _port_before(folder) if while_used else taken
         hosts = ("*",) if host in ("0.0.0.0", "::") else (*LOOPBACK, host)
         app = create_app(store, url, hosts, crashed_after_seconds)
         server = AnnouncedServer(
             uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
         )
-        server.announce = lambda: _announce(folder, url, lambda: ready(url, store.api_key))
+        server.announce = lambda: _announce(folder, url, usual, lambda: ready(url, store.api_key))
         if while_used:
             threading.Thread(target=leave_when_unused, args=(folder, server), daemon=True).start()
         server.run(sockets=[listener])
@@ -67,9 +70,9 @@ class AnnouncedServer(uvicorn.Server):
         self.announce()
 
 
-def _announce(folder: Path, url: str, ready: Callable[[], None]) -> None:
+def _announce(folder: Path, url: str, usual_port: int, ready: Callable[[], None]) -> None:
     aside = folder / f".{ADDRESS_FILE}"
-    aside.write_text(json.dumps({"url": url, "pid": os.getpid()}) + "\n")
+    aside.write_text(json.dumps({"url": url, "pid": os.getpid(), "usual_port": usual_port}) + "\n")
     os.replace(aside, folder / ADDRESS_FILE)
     ready()
 
@@ -93,9 +96,9 @@ def _listening(folder: Path, host: str, port: int | None) -> socket.socket:
 
 
 def _port_before(folder: Path) -> int:
-    """The port that the store was last served at: addresses that were printed then are good again."""
+    """The port that the store was last served at by name: addresses that were printed then are good again."""
     try:
-        return int(json.loads((folder / ADDRESS_FILE).read_bytes())["url"].rsplit(":", 1)[1])
+        return int(json.loads((folder / ADDRESS_FILE).read_bytes())["usual_port"])
     except (OSError, ValueError, KeyError, TypeError, IndexError):
         return PORT
 

@@ -34,9 +34,10 @@ class Sweeps:
 
     # Nodes
 
-    def sweep(self, project: Row, name: str) -> Row | None:
-        """A sweep's row, or None."""
-        return self.store.row("SELECT * FROM sweeps WHERE project = ? AND name = ?", (project["id"], name))
+    def sweep(self, project: Row | None, name: str) -> Row | None:
+        """A sweep's row, of one project or of any, or None."""
+        sql = "SELECT * FROM sweeps WHERE name = ? AND ? IN (project, 0)"
+        return self.store.row(sql, (name, project["id"] if project else 0))
 
     def sweeps_of(self, project: Row, first: int | None = None, after: str | None = None) -> Node:
         """A page of a project's sweeps, the newest first."""
@@ -146,6 +147,9 @@ class Sweeps:
             if state is not None and state not in ("PENDING", "RUNNING", "PAUSED", *_OVER):
                 raise Fault(f"{state!r} is no state of a sweep")
             columns = "".join(f"{column} = ?, " for column in changes)
+            if state == "RUNNING":
+                # Who resumes a sweep has seen to what made its trials fail: those that were given up have a new chance.
+                writer.execute("UPDATE trials SET attempts = 0 WHERE sweep = ? AND agent IS NULL", (row,))
             writer.execute(f"UPDATE sweeps SET {columns}updated_at = ? WHERE id = ?", (*changes.values(), now(), row))
             sweep = writer.execute("SELECT * FROM sweeps WHERE id = ?", (row,)).fetchone()
         if sweep is None:
@@ -162,7 +166,7 @@ class Sweeps:
     ) -> Node:
         """Take on an agent; a sweep that waited for one runs from now on."""
         project = self.runs.project(entity_name, project_name)
-        found = self.sweep(project, sweep) if project else None
+        found = self.sweep(project, sweep) if project or project_name is None else None
         if found is None:
             raise Fault(f"no sweep {sweep}", 404)
         with self.store.write() as writer:

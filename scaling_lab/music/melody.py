@@ -132,14 +132,14 @@ class _Reader:
         self.tied = tied
 
     def _pitch(self, note: str) -> int:
-        letter, natural, accidental = _spelling(note)
+        letter, natural, accidental = spelling(note)
         if accidental is not None:
             self.in_bar[natural] = accidental
         return natural + self.in_bar.get(natural, self.signature.get(letter, 0))
 
 
 @cache
-def _spelling(note: str) -> tuple[str, int, int | None]:
+def spelling(note: str) -> tuple[str, int, int | None]:
     """Letter of a note like `^c'`, its MIDI number without accidental, and the semitones of its accidental, if any."""
     name = note.lstrip("_^=")
     signs = note[: len(note) - len(name)]

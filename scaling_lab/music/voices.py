@@ -47,6 +47,8 @@ _KEPT_FIELDS = {
     "P": re.compile(r"[A-Z0-9().*]+$"),
     "K": re.compile(r"(?:[A-G][#b]?(?:mix|dor|phr|lyd|loc|exp|m)?|none|H[Pp])(?![a-z])(?: ?[_^=]+[A-Ga-g])*"),
 }
+# A field that nothing ends would take the next voice's [V:] into itself.
+_OPEN_FIELD = re.compile(r"\[+([A-Za-z]:)(?=[^\]]*\Z)")
 _VOICE_LINE = re.compile(r"^V:[ \t]*(\S+)(.*)", re.MULTILINE)
 _OCTAVE_CLEF = re.compile(r"\b(?:treble|alto|tenor|bass)\d?([+-]8)?(?!\w)")
 _OCTAVE = re.compile(r"\boctave=(-?\d)\b")
@@ -143,7 +145,7 @@ def _by_voice(turns: list[tuple[str, str]]) -> dict[str, str]:
             voice: music for voice, music in scores.items() if voice != FIRST_VOICE
         }
     # Fields before any voice go on with the header: they are for all.
-    return {voice: f"{before} {music}" for voice, music in scores.items()}
+    return {voice: before + music for voice, music in scores.items()}
 
 
 def _in_one_unit(music: str, unit: Fraction, octaves: int) -> str:
@@ -166,7 +168,7 @@ def _in_one_unit(music: str, unit: Fraction, octaves: int) -> str:
         elif re.search(r"\[[A-Za-z]?$", pieces[-1]):
             pieces.append(" ")  # or what stood around the field would make another
     pieces.append(_rewritten(music[end:], factor, octaves))
-    return "".join(pieces)
+    return _OPEN_FIELD.sub(r"\1", "".join(pieces))
 
 
 def _rewritten(music: str, factor: Fraction, octaves: int) -> str:

@@ -18,6 +18,7 @@ from scaling_lab.errors import UsageError
 from scaling_lab.files import written_whole
 from scaling_lab.model.generation import Drawing, WatchWriting, generate
 from scaling_lab.music.abc import count_notes
+from scaling_lab.music.midi import write_midi
 from scaling_lab.sampling.trained_run import TrainedRun
 
 # Of a smaller model, threads wait for each other longer than they multiply: three times longer on a busy machine.
@@ -112,7 +113,9 @@ def sample_tunes(
 
 
 def write_tunes(tunes: Sequence[SampledTune], folder: Path) -> list[Path]:
-    """Write each tune as an ABC file into `folder`, made if absent; what samples of their seed it held before goes.
+    """Write each tune as an ABC file and a MIDI file into `folder`, made if absent; returns the ABC files.
+
+    What samples of their seed the folder held before goes.
 
     Raises:
         UsageError: if the folder can't be written.
@@ -123,9 +126,12 @@ def write_tunes(tunes: Sequence[SampledTune], folder: Path) -> list[Path]:
         for path, tune in zip(paths, tunes, strict=True):
             with written_whole(path) as stream:
                 stream.write(tune.abc.encode())
+            write_midi(tune.text, path.with_suffix(".mid"))
+        kept = {path.stem for path in paths}
         for seed in {tune.seed for tune in tunes}:
-            for old in set(folder.glob(f"sample-seed{seed}-*.abc")) - set(paths):
-                old.unlink()
+            for old in folder.glob(f"sample-seed{seed}-*"):
+                if old.suffix in (".abc", ".mid") and old.stem not in kept:
+                    old.unlink()
     except OSError as error:
         raise UsageError(f"{folder}: can't be written ({error.strerror}); give another --out") from None
     return paths

@@ -53,7 +53,7 @@ def renewed(plan: StudyPlan, server: Server, sweep: SweepPath, say: Say) -> Swee
     A trial that failed is not handed out again, though its cause may be gone since.
     """
     found = sweep_status(server.source(sweep), sweep)
-    if found["state"] == "canceled" or any(trial["state"] == "waiting" for trial in found["trials"]):
+    if found["state"] == "canceled" or any(trial["state"] in ("waiting", "given up") for trial in found["trials"]):
         say(f"sweep {sweep} was stopped; the same command goes on with a new one")
         return None
     say(f"sweep {sweep} hands out nothing more, and runs are not complete; a new one takes its place")

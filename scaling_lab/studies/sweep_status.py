@@ -26,10 +26,12 @@ def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
     parameters = dict(sorted(config["parameters"].items(), key=lambda item: _ORDER.get(item[0], len(_ORDER))))
     trials = [_trial(run, parameters) for run in list_runs(source, where(sweep=path.id))]
     begun = [trial["parameters"] for trial in trials]
-    trials += [_waiting(point) for point in _grid(config) if point not in begun]
+    # Once a sweep is over, what never began never will: its command ended before it made a run, each time.
+    state = "given up" if str(sweep.state).lower() == "finished" else "waiting"
+    trials += [_without_run(point, state) for point in _grid(config) if point not in begun]
     if config.get("method") == "random":
         undrawn = dict.fromkeys(parameters)
-        trials += [_waiting(undrawn) for _ in range(config.get("run_cap", 0) - len(trials))]
+        trials += [_without_run(undrawn, state) for _ in range(config.get("run_cap", 0) - len(trials))]
     trials.sort(key=lambda trial: _place(trial["parameters"]))
     return {
         "sweep": str(path),
@@ -54,9 +56,9 @@ def _trial(run: RemoteRun, parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _waiting(point: dict[str, Any]) -> dict[str, Any]:
+def _without_run(point: dict[str, Any], state: str) -> dict[str, Any]:
     empty = dict.fromkeys(("run", "name", "step", "steps", "loss", "val_loss"))
-    return {"parameters": point, **empty, "state": "waiting"}
+    return {"parameters": point, **empty, "state": state}
 
 
 def _least(value: Any) -> Any:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from scaling_lab.data.card import dataset_card
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.data.guide_format import find_splits
 from scaling_lab.data.meta import META_FILE, read_meta
+from scaling_lab.data.packing.guide_format import find_splits
 
 if TYPE_CHECKING:
     from wandb import Artifact

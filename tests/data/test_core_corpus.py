@@ -8,7 +8,7 @@ import pytest
 
 from scaling_lab.data.conversion.items import decode_text
 from scaling_lab.data.dataset import Dataset, PackedSplit, open_dataset
-from scaling_lab.data.manifest import PIPELINE_VERSION
+from scaling_lab.data.packing.manifest import PIPELINE_VERSION
 from scaling_lab.data.preparation import prepare, writing
 from scaling_lab.data.preparation.clusters import cluster
 from scaling_lab.data.preparation.prepare import PreparationSummary, ensure_core, prepare_core

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaling_lab.data.guide_format import Document, SplitReader, find_splits, write_jsonl
+from scaling_lab.data.packing.guide_format import Document, SplitReader, find_splits, write_jsonl
 from scaling_lab.errors import DataError
 
 GOOD = {"midi_path": "a.mid", "abc": "abc", "tokens": [1, 2]}

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaling_lab.data import json_stream
-from scaling_lab.data.json_stream import BROKEN, read_records
+from scaling_lab.data.packing import json_stream
+from scaling_lab.data.packing.json_stream import BROKEN, read_records
 from scaling_lab.errors import DataError
 
 JSON = st.recursive(
@@ -174,7 +174,7 @@ def test_forty_megabytes_are_read_in_less_than_twelve(path: Path, form: str, pea
     content = opening + joint.join([record] * (40_000_000 // len(record))) + closing
     path.write_bytes(gzip.compress(content, 1) if form == "gzip" else content)
     reading = (
-        "from scaling_lab.data.json_stream import read_records",
+        "from scaling_lab.data.packing.json_stream import read_records",
         "for _ in read_records(folder / 'data.json'): pass",
     )
     assert peak_megabytes(path.parent, *reading) < 12

@@ -15,9 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.config import SIZES, load_config
-from scaling_lab.data import duplicates, guide_format, json_stream
 from scaling_lab.data.batches import IGNORED_TARGET, Batch, TrainingStream, evaluation_batches
 from scaling_lab.data.dataset import PackedSplit, open_dataset
+from scaling_lab.data.packing import duplicates, guide_format, json_stream
 from scaling_lab.errors import DataError
 
 LENGTHS = st.lists(st.integers(2, 60), min_size=1, max_size=12)

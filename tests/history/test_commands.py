@@ -121,20 +121,6 @@ def test_a_file_that_cannot_be_replaced_is_no_bug_of_ours(
     )
 
 
-def test_a_server_that_is_not_there_ends_with_4_and_says_what_to_check(
-    scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{free.getsockname()[1]}")
-    monkeypatch.setenv("WANDB_API_KEY", "local-" + "0123456789" * 4)
-    monkeypatch.setattr("wandb.Api._HTTP_TIMEOUT", 2)
-    ended = scaling_lab("report", "--project", "music-scaling")
-    assert ended.code == 4
-    assert "check the address (WANDB_BASE_URL) and the key" in ended.err
-    assert "Traceback" not in ended.err
-
-
 def test_a_key_that_is_refused_ends_with_4(
     server: RunningServer, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,3 +129,38 @@ def test_a_key_that_is_refused_ends_with_4(
     ended = scaling_lab("report", "--project", "music-scaling")
     assert ended.code == 4
     assert "invalid API key" in ended.err
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("sweep", "status", "abcd1234"),
+        ("sweep", "stop", "abcd1234"),
+        ("sweep", "create", str(Path(__file__).parents[2] / "sweeps" / "mini.yaml")),
+        ("report", "--project", "tunes"),
+        ("history", "pull", "--project", "tunes", "--out", "tables"),
+    ],
+)
+def test_a_server_of_this_machine_that_is_gone_is_said_at_once(
+    command: tuple[str, ...], scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("WANDB_API_KEY", "k" * 40)
+    ended = scaling_lab(*command)
+    assert ended.code == 4
+    assert f"http://127.0.0.1:{port}: no server answers there (Connection refused); start it with" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_stores_own_server_reached_by_its_address_shares_the_stores_cache(
+    server: RunningServer, project: str, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_store = scaling_lab("history", "pull", "--project", project, "--store", str(server.store), "--out", "one")
+    assert "52 rows pulled" in by_store.err
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", server.api_key)
+    by_address = scaling_lab("history", "pull", "--project", project, "--store", str(server.store), "--out", "two")
+    assert by_address.code == 0
+    assert "rows pulled" not in by_address.err

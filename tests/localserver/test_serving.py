@@ -1,8 +1,11 @@
 """Having a server: one for a store, shared, gone when nobody needs it, and nothing written into the user's home."""
 
+import json
+import socket
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ from servers import RunningServer, wait_until
 from scaling_lab.errors import UsageError
 from scaling_lab.files import is_locked
 from scaling_lab.localserver import find_server, serving
-from scaling_lab.localserver.server import AnnouncedServer, leave_when_unused
+from scaling_lab.localserver.server import PORT, AnnouncedServer, leave_when_unused
 from scaling_lab.localserver.serving import USERS_FILE
 from scaling_lab.localserver.store import Store
 
@@ -99,8 +102,27 @@ def test_one_process_serves_a_store(server: RunningServer) -> None:
     command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(server.store)]
     second = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert second.returncode == 2
-    assert "another process serves this store" in second.stderr
+    assert second.stdout == f"export WANDB_BASE_URL={server.url}\nexport WANDB_API_KEY={server.api_key}\n"
+    assert "is served already; the lines above are those of its server" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+def test_a_server_that_comes_and_goes_does_not_move_the_usual_port(tmp_path: Path) -> None:
+    def port_of(url: str) -> int:
+        return int(url.rsplit(":", 1)[1])
+
+    store = tmp_path / "store"
+    with serving(store) as first:
+        usual = json.loads((store / "server.json").read_bytes())["usual_port"]
+    wait_until(lambda: find_server(store) is None, what="the server to leave")
+    assert usual == PORT
+    # Somebody else has the usual port for a while.
+    with (
+        socket.create_server(("127.0.0.1", usual)) if port_of(first.url) == usual else nullcontext(),
+        serving(store) as other,
+    ):
+        assert port_of(other.url) != usual
+        assert json.loads((store / "server.json").read_bytes())["usual_port"] == usual
 
 
 def test_the_key_is_the_owners_alone_and_stays_the_same(server: RunningServer) -> None:

@@ -54,8 +54,15 @@ class Bench:
 
     def wandb(self, *arguments: str) -> str:
         """What `wandb …` says."""
+        return self._run("wandb", *arguments)
+
+    def scaling_lab(self, *arguments: str) -> str:
+        """What `scaling-lab …` says."""
+        return self._run("scaling_lab", *arguments)
+
+    def _run(self, module: str, *arguments: str) -> str:
         environment = self.server.environment() | {"WANDB_SILENT": "false"}
-        command = [sys.executable, "-m", "wandb", *arguments]
+        command = [sys.executable, "-m", module, *arguments]
         ended = subprocess.run(
             command, cwd=self.folder, env=environment, capture_output=True, text=True, timeout=60, check=False
         )
@@ -109,6 +116,29 @@ def test_a_grid_of_five_is_trained_once_each_by_an_agent_that_then_leaves(bench:
     assert [trial["config"]["size"] for trial in trials] == sizes
     assert [trial["state"] for trial in trials] == ["finished"] * 5
     assert [trial["steps"] for trial in trials] == [[1, 2, 3]] * 5
+    assert bench.state(sweep) == "FINISHED"
+
+
+def test_an_agent_finds_a_sweep_by_its_id_alone(bench: Bench) -> None:
+    sweep = bench.create({"size": {"values": ["tiny"]}})
+    assert bench.start_agent(sweep.rsplit("/", 1)[1], WANDB_PROJECT="tests").wait(60) == 0
+    assert [trial["state"] for trial in bench.trials(sweep)] == ["finished"]
+
+
+def test_what_was_given_up_is_told_and_handed_out_again_once_the_sweep_is_resumed(bench: Bench) -> None:
+    sweep = bench.create({"size": {"values": ["tiny", "small"]}})
+    whole = (bench.folder / "trial.py").read_text()
+    (bench.folder / "trial.py").write_text("import sys\nif '--size=tiny' in sys.argv: sys.exit(2)\n" + whole)
+    assert bench.start_agent(sweep).wait(120) == 0
+    assert bench.state(sweep) == "FINISHED"
+    told = bench.scaling_lab("sweep", "status", sweep)
+    assert "finished, 1 of 2 trials finished" in told
+    assert "1 given up: the command ended before it made a run" in told
+    assert "given up" in bench.server.get(f"/{sweep.replace('/tests/', '/tests/sweeps/')}").decode()
+    (bench.folder / "trial.py").write_text(whole)
+    bench.scaling_lab("sweep", "resume", sweep)
+    assert bench.start_agent(sweep).wait(120) == 0
+    assert sorted(trial["config"]["size"] for trial in bench.trials(sweep)) == ["small", "tiny"]
     assert bench.state(sweep) == "FINISHED"
 
 

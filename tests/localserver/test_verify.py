@@ -74,7 +74,10 @@ with wandb.init(project="p", id="drawn") as run:
     fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 45, 160, 0, 0))
     command = [sys.executable, "-m", "wandb", "leet", f"{server.url}/local/p/runs/drawn"]
     environment = server.environment() | {"TERM": "xterm-256color"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdin=inner, stdout=inner, stderr=inner)
+    # In a session of its own: with 0.28 what draws is a child, which is to end too.
+    process = subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=inner, stdout=inner, stderr=inner, start_new_session=True
+    )
     seen = b""
 
     def drawn() -> bool:
@@ -91,7 +94,7 @@ with wandb.init(project="p", id="drawn") as run:
     try:
         wait_until(drawn, what="the run to be drawn")
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGTERM)
         process.wait(timeout=30)
         os.close(inner)
         os.close(terminal)

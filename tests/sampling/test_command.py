@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import mido
 import pytest
 import torch
 from cli_in_process import CommandLine
@@ -15,9 +16,12 @@ from corpora import TUNE_CHARACTERS, write_tunes
 def test_tunes_are_written_and_told(run_dir: Path, scaling_lab: CommandLine) -> None:
     ended = scaling_lab("sample", "--run", str(run_dir), "-n", "3", "--prompt", "M:6/8\\nK:G\\n", "--seed", "5")
     assert ended.code == 0
-    heading, *rows, last = ended.out.splitlines()
+    tunes, measures, last = (part.splitlines() for part in ended.out.split("\n\n"))
+    heading, *rows = tunes
+    assert measures[0].split() == ["samples", "held", "out"]
+    assert measures[1].split() == ["tunes", "3", "10"]
     assert heading.split() == ["file", "characters", "notes", "ended", "by", "itself"]
-    assert last == f"samples: {run_dir}/samples"
+    assert last == [f"samples: {run_dir}/samples"]
     for number, row in enumerate(rows, start=1):
         name, characters, notes, _ = row.split()
         number_line, title, text = (run_dir / "samples" / name).read_text().split("\n", maxsplit=2)
@@ -33,13 +37,24 @@ def test_a_run_is_found_by_its_name_and_what_is_printed_can_be_pure_json(
 ) -> None:
     told = json.loads(scaling_lab("sample", "--run", run_dir.name, "-n", "2", "--out", "mine", "--json").out)
     assert (told["run"], told["size"], told["seed"], told["folder"]) == (str(run_dir), "tiny", 0, "mine")
-    assert [row["file"] for row in told["samples"]] == [path.name for path in sorted(Path("mine").iterdir())]
+    written = sorted(path.name for path in Path("mine").iterdir())
+    assert written == sorted(f"{Path(row['file']).stem}{kind}" for row in told["samples"] for kind in (".abc", ".mid"))
+    assert told["measures"]["samples"]["tunes"] == 2
+    assert told["measures"]["held_out"]["pitch_class_divergence"] == 0
+
+
+def test_what_is_heard_is_what_is_written(run_dir: Path, scaling_lab: CommandLine) -> None:
+    prompt = r"M:6/8\nK:G\nGABc|"
+    assert scaling_lab("sample", "--run", str(run_dir), "-n", "1", "--prompt", prompt, "--out", "mine").code == 0
+    heard = [message.note for message in mido.MidiFile("mine/sample-seed0-01.mid") if message.type == "note_on"]
+    assert heard[:4] == [67, 69, 71, 72]
 
 
 def test_samples_of_the_same_seed_are_replaced_and_of_another_kept(run_dir: Path, scaling_lab: CommandLine) -> None:
     for seed, n in (("0", "4"), ("1", "1"), ("0", "2")):
         assert scaling_lab("sample", "--run", str(run_dir), "-n", n, "--seed", seed).code == 0
-    names = sorted(path.stem for path in (run_dir / "samples").iterdir())
+    names = sorted(path.stem for path in (run_dir / "samples").glob("*.mid"))
+    assert names == sorted(path.stem for path in (run_dir / "samples").glob("*.abc"))
     assert names == ["sample-seed0-01", "sample-seed0-02", "sample-seed1-01"]
 
 

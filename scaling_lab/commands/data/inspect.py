@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scaling_lab.commands.data.tables import number, table
+from scaling_lab.commands.tables import number, table
 
 if TYPE_CHECKING:
     from scaling_lab.data.dataset import Dataset

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scaling_lab.commands.data.tables import number, table
+from scaling_lab.commands.tables import number, table
 
 if TYPE_CHECKING:
     from scaling_lab.data.dataset import Dataset
@@ -42,7 +42,7 @@ def _content(dataset: "Dataset") -> dict[str, Any]:
     """What was found, as `--json` prints it."""
     from dataclasses import asdict
 
-    from scaling_lab.data.guide_format import find_splits
+    from scaling_lab.data.packing.guide_format import find_splits
 
     files = find_splits(dataset.dir)
     found = {"train": dataset.train, "val": dataset.val, "test": dataset.test}

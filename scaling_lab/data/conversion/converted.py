@@ -15,7 +15,7 @@ from scaling_lab.data.conversion import tools
 from scaling_lab.data.conversion.items import Item, items
 from scaling_lab.data.conversion.pool import in_order
 from scaling_lab.data.conversion.work import Outcome, work
-from scaling_lab.data.manifest import PIPELINE_VERSION
+from scaling_lab.data.packing.manifest import PIPELINE_VERSION
 from scaling_lab.data.sources.source import Source
 
 _FILE = "converted.jsonl"

@@ -7,8 +7,8 @@ tunes, so that memory doesn't grow with it.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from scaling_lab.data.guide_format import MAX_SKIPPED_FRACTION
-from scaling_lab.data.json_stream import BROKEN, read_records
+from scaling_lab.data.packing.guide_format import MAX_SKIPPED_FRACTION
+from scaling_lab.data.packing.json_stream import BROKEN, read_records
 from scaling_lab.data.sources.licences import refuse_record
 from scaling_lab.data.sources.source import MusicFile
 from scaling_lab.errors import DataError

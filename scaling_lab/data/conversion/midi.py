@@ -19,6 +19,9 @@ _MOST_OFF_GRID = 0.1
 _COARSE, _FINE = (6, 8), (3, 4)
 # A sound that ends between those, this share or less before the next, was written to last until then.
 _LEGATO = 0.25
+_SIXTEENTH = TICKS_A_QUARTER // 4
+# An upbeat is assumed only where without it so many more sounds, at least, would be held across bar lines.
+_FEWEST_SPARED, _SHARE_SPARED = 3, 0.02
 _MOST_VOICES = 16
 _DRUMS = "drums are no notation of pitches"
 _TONICS_OF_SHARPS = {
@@ -89,7 +92,7 @@ def _sustained(voice: list[Sound]) -> list[Sound]:
     for sound, following in zip(voice, [*voice[1:], None], strict=True):
         end = sound.end
         if all(end % step for step in _FINE):
-            room = following.onset if following else _snapped(end + 1)
+            room = following.onset if following else -(-end // _SIXTEENTH) * _SIXTEENTH
             end = room if room - end <= _LEGATO * (room - sound.onset) else max(_snapped(end), sound.onset + _FINE[0])
         sustained.append(Sound(sound.onset, end - sound.onset, sound.pitches))
     return sustained
@@ -139,5 +142,5 @@ def _pickup(voices: Sequence[Sequence[Sound]], metres: Sequence[Metre]) -> int:
             crossed.update({line % bar for line in range(first, sound.end, step)})
     candidates = range(0, bar, step)
     least = min(crossed[candidate] for candidate in candidates)
-    # No upbeat unless it spares a good part of the ties.
-    return 0 if crossed[0] <= least + 0.02 * sum(map(len, voices)) else min(candidates, key=crossed.__getitem__)
+    enough = max(_FEWEST_SPARED, _SHARE_SPARED * sum(map(len, voices)))
+    return min(candidates, key=crossed.__getitem__) if crossed[0] - least >= enough else 0

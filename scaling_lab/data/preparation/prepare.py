@@ -16,9 +16,9 @@ import orjson
 from scaling_lab.data.card import dataset_card
 from scaling_lab.data.conversion.converted import ConversionStatus, convert
 from scaling_lab.data.dataset import Dataset, open_dataset
-from scaling_lab.data.manifest import PIPELINE_VERSION, read_manifest
 from scaling_lab.data.meta import read_meta
-from scaling_lab.data.packing import PACKED_FOLDER
+from scaling_lab.data.packing.manifest import PIPELINE_VERSION, read_manifest
+from scaling_lab.data.packing.pack import PACKED_FOLDER
 from scaling_lab.data.preparation.selection import Selection, select
 from scaling_lab.data.preparation.writing import Tunes, write_dataset
 from scaling_lab.data.sources.music21 import CORE, music21

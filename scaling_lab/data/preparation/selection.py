@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from scaling_lab.data.conversion.work import Outcome
-from scaling_lab.data.guide_format import SPLITS
+from scaling_lab.data.packing.guide_format import SPLITS
 from scaling_lab.data.preparation.clusters import cluster
 from scaling_lab.data.splits import VAL_SHARE, cluster_keys, draw, split_of
 from scaling_lab.music.melody import shingles

@@ -7,9 +7,9 @@ from pathlib import Path
 import orjson
 
 from scaling_lab.data.conversion.converted import Converted
-from scaling_lab.data.guide_format import Document, write_jsonl
-from scaling_lab.data.manifest import PIPELINE_VERSION
 from scaling_lab.data.meta import Meta
+from scaling_lab.data.packing.guide_format import Document, write_jsonl
+from scaling_lab.data.packing.manifest import PIPELINE_VERSION
 from scaling_lab.data.preparation.selection import Selection, order_of_splits
 from scaling_lab.data.sources.source import Source
 from scaling_lab.data.tokenization.kinds import TokenizerKind

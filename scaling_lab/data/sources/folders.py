@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from scaling_lab.data.guide_format import find_splits
+from scaling_lab.data.packing.guide_format import find_splits
 from scaling_lab.data.sources.licences import refuse_known
 from scaling_lab.data.sources.public import DESCRIPTION_FILE
 from scaling_lab.data.sources.source import FORMATS, MusicFile, Source

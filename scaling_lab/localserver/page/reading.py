@@ -11,6 +11,7 @@ from scaling_lab.localserver.page import formats
 from scaling_lab.localserver.page.curves import TRAIN_LOSS, VAL_LOSS
 from scaling_lab.localserver.runs import Runs
 from scaling_lab.localserver.store import Row
+from scaling_lab.localserver.sweeps import MOST_ATTEMPTS
 
 PAGE_SIZE = 100
 MOST_DRAWN = 30
@@ -250,9 +251,14 @@ def _trial(row: Row, run: RunLine | None) -> dict[str, Any]:
         "agent": row["agent_name"],
         "host": row["agent_host"],
         "run": run,
-        # An agent has it, and its process hasn't said a word so far.
-        "state": run.state if run else "started" if row["agent"] else "waiting",
+        "state": run.state if run else _state_without_run(row),
     }
+
+
+def _state_without_run(trial: Row) -> str:
+    if trial["agent"]:
+        return "started"  # an agent has it, and its process hasn't said a word so far
+    return "given up" if trial["attempts"] >= MOST_ATTEMPTS else "waiting"
 
 
 def _measured(value: Any) -> Any:

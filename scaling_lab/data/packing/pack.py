@@ -3,7 +3,7 @@
     packed/train.tokens.npy    ids of all documents end to end, each from BOS to EOS; uint16, or uint32 for vocabularies
                                of more than 65,536
     packed/train.offsets.npy   int64, (documents + 1): document i is tokens[offsets[i]:offsets[i + 1]]
-    packed/manifest.json       what they were made from (`scaling_lab.data.manifest`)
+    packed/manifest.json       what they were made from (`scaling_lab.data.packing.manifest`)
 
 The folder is written aside and renamed, under a lock: two runs that start together pack once. Where the dataset's own
 folder can't be written, `packed` lies in the user's cache.
@@ -16,10 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scaling_lab.data.arrays import Selection, offsets_file, tokens_file, write_split
-from scaling_lab.data.duplicates import leave_out_held_out
-from scaling_lab.data.guide_format import SPLITS, THESESSION, find_splits
-from scaling_lab.data.manifest import (
+from scaling_lab.data.meta import META_FILE, Meta
+from scaling_lab.data.packing.arrays import Selection, offsets_file, tokens_file, write_split
+from scaling_lab.data.packing.duplicates import leave_out_held_out
+from scaling_lab.data.packing.guide_format import SPLITS, THESESSION, find_splits
+from scaling_lab.data.packing.manifest import (
     PIPELINE_VERSION,
     Ids,
     Manifest,
@@ -27,9 +28,8 @@ from scaling_lab.data.manifest import (
     fingerprint,
     read_manifest,
 )
-from scaling_lab.data.meta import META_FILE, Meta
+from scaling_lab.data.packing.spool import Role, Spool, spool_split
 from scaling_lab.data.splits import VAL_SHARE
-from scaling_lab.data.spool import Role, Spool, spool_split
 from scaling_lab.errors import DataError
 from scaling_lab.files import cache_folder, folder_aside, locked, put_in_place
 

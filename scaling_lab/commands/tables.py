@@ -1,4 +1,4 @@
-"""Tables of the data commands: names on the left, numbers on the right."""
+"""Tables on a terminal: names on the left, numbers on the right."""
 
 from collections.abc import Sequence
 

@@ -18,8 +18,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scaling_lab.data.guide_format import Block, SplitReader
-from scaling_lab.data.manifest import Ids
+from scaling_lab.data.packing.guide_format import Block, SplitReader
+from scaling_lab.data.packing.manifest import Ids
 from scaling_lab.data.splits import VAL_SHARE, draw
 from scaling_lab.music.abc import count_notes
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from scaling_lab.data.guide_format import LeftOutRecord, find_splits
 from scaling_lab.data.meta import META_FILE
+from scaling_lab.data.packing.guide_format import LeftOutRecord, find_splits
 from scaling_lab.files import sha256_of, written_whole
 
 # Raised whenever the same files would be packed into other tokens, or prepared into another text.

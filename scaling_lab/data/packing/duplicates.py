@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scaling_lab.data.spool import Spool
+from scaling_lab.data.packing.spool import Spool
 
 # Splits are numbered as SPLITS orders them: training documents are of split 0, held-out ones of a higher.
 TRAIN, LEFT_OUT = 0, 255

@@ -8,8 +8,8 @@ from typing import BinaryIO
 
 import numpy as np
 
-from scaling_lab.data.manifest import Ids, PackedCounts
-from scaling_lab.data.spool import NO_TEXT, Spool
+from scaling_lab.data.packing.manifest import Ids, PackedCounts
+from scaling_lab.data.packing.spool import NO_TEXT, Spool
 from scaling_lab.files import written_whole
 
 

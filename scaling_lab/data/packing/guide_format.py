@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from scaling_lab.data.digits import read_ids
-from scaling_lab.data.json_stream import BROKEN, Record, parsed, read_records
+from scaling_lab.data.packing.digits import read_ids
+from scaling_lab.data.packing.json_stream import BROKEN, Record, parsed, read_records
 from scaling_lab.errors import DataError
 from scaling_lab.files import written_whole
 
