@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from scaling_lab.commands.output_paths import require_folder, written_to
 from scaling_lab.commands.pull_options import (
     Entity,
     Filter,
@@ -46,6 +47,7 @@ def pull(
     if file_format not in FORMATS:
         raise UsageError(f"command line --format: {file_format!r} is none of {', '.join(FORMATS)}")
     mode, equal = reading_mode(tracking), equal_values(filters)
+    require_folder(out)
     from scaling_lab.commands.progress import PullProgress
     from scaling_lab.history import tables
 
@@ -64,5 +66,7 @@ def pull(
         )
     for run in pulled.left_out:
         print(f"left out: {run.name}: {run.reason}", file=sys.stderr)
-    for path in pulled.write(out, file_format):
+    with written_to(out):
+        paths = pulled.write(out, file_format)
+    for path in paths:
         typer.echo(path)

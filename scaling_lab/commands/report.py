@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scaling_lab.commands.output_paths import require_file, written_to
 from scaling_lab.commands.pull_options import (
     Entity,
     Filter,
@@ -73,6 +74,10 @@ def report(
     mode, equal = reading_mode(tracking), equal_values(filters)
     if publish:
         _require_publishable(mode)
+    folder = results_dir or DEFAULT_FOLDER
+    out = out or (Path("outputs") / f"{project}.html" if project else folder / "report.html")
+    if project or folder.is_dir():  # else that there is no such folder is what matters
+        require_file(out)
     from scaling_lab.history.remote import where
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
@@ -80,12 +85,10 @@ def report(
 
     if project:
         analysis = analyse(*_pulled(project, entity, where(sweep, group, equal), mode, store))
-        default_out = Path("outputs") / f"{project}.html"
     else:
-        folder = results_dir or DEFAULT_FOLDER
         analysis = analyse(*read_runs(folder))
-        default_out = folder / "report.html"
-    path = build_report(analysis, out or default_out)
+    with written_to(out):
+        path = build_report(analysis, out)
     if publish and project:
         _publish(analysis, project, entity, mode, sweep or group)
     if as_json:

@@ -108,7 +108,7 @@ def pause(
 def resume(
     sweep: Sweep, project: Project = None, entity: Entity = None, tracking: Tracking = "auto", store: Store = None
 ) -> None:
-    """Hand out trials of a paused sweep again."""
+    """Hand out trials of a paused, stopped or cancelled sweep again."""
     _change("resume", sweep, project, entity, tracking, store)
 
 
@@ -123,14 +123,18 @@ def cancel(
 def _change(
     change: str, sweep: str, project: str | None, entity: str | None, tracking: str, store: Path | None
 ) -> None:
+    from scaling_lab.history.remote import require_store
+    from scaling_lab.studies.sweep_changes import change_sweep
     from scaling_lab.studies.sweeps import SweepPath, split_path, wandb_server
 
     named_entity, named_project, id_ = split_path(sweep)
-    with wandb_server(_mode(tracking), store or DEFAULT_STORE) as server:
+    mode, store = _mode(tracking), store or DEFAULT_STORE
+    if mode == "local":
+        require_store(store)
+    with wandb_server(mode, store) as server:
         entity = named_entity or entity or str(server.api.default_entity)
         path = SweepPath(entity, named_project or project or DEFAULT_PROJECT, id_)
-        server.change(path, change)
-        typer.echo(f"sweep {path}: {(server.state(path) or 'gone').lower()}")
+        typer.echo(change_sweep(server, path, change))
 
 
 def _mode(tracking: str) -> "ServerMode":

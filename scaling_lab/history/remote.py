@@ -80,11 +80,8 @@ def opened(
     """
     local = mode == "local" or (mode == "auto" and not has_api_key())
     store = store or DEFAULT_STORE
-    if local and not store.is_dir():
-        raise UsageError(
-            f"{store}: no local store of runs, and no API key of W&B's at hand; give the --store that runs were logged "
-            "to, or log in to W&B (`wandb login`)"
-        )
+    if local:
+        require_store(store)
     from scaling_lab.localserver import find_server, serving
 
     if not local:
@@ -97,6 +94,15 @@ def opened(
 
     with serving(store) as server:
         yield _source(str(store.resolve()), project, entity, server.url, server.api_key, is_named=True)
+
+
+def require_store(store: Path) -> None:
+    """Refuse a local store that isn't there: a server would begin it anew. Raises UsageError."""
+    if not store.is_dir():
+        raise UsageError(
+            f"{store}: no local store of runs, and no API key of W&B's at hand; give the --store that runs were logged "
+            "to, or log in to W&B (`wandb login`)"
+        )
 
 
 def _source(
@@ -151,6 +157,29 @@ def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
             if "Could not find project" not in str(error):
                 raise
     raise UsageError(f"{source.place}: no such project, or this key may not see it; check --project and --entity")
+
+
+def find_sweep(source: Source, sweep_id: str) -> Any | None:
+    """A sweep of the project as the SDK has it now, or None if there is no such sweep. Raises RemoteError."""
+    path = f"{source.entity}/{source.project}/{sweep_id}"
+    try:
+        with told_as_ours(source.place):
+            sweep = source.api.sweep(path)
+            # Else one Api would give the same state again, whatever was changed since.
+            sweep.load(force=True)
+            return sweep
+    except (RemoteError, ValueError) as error:  # the SDK's own way to say that the answer holds no sweep
+        if "Could not find sweep" in str(error):
+            return None
+        raise
+
+
+def require_sweep(source: Source, sweep_id: str) -> Any:
+    """A sweep of the project. Raises UsageError if there is no such sweep; RemoteError."""
+    sweep = find_sweep(source, sweep_id)
+    if sweep is None:
+        raise UsageError(f"{source.place}: no sweep {sweep_id}; give ID, PROJECT/ID or ENTITY/PROJECT/ID")
+    return sweep
 
 
 def _remote_run(run: Any) -> RemoteRun:

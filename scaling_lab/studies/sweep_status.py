@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaling_lab.config.schema import SIZES
-from scaling_lab.errors import UsageError
-from scaling_lab.history.remote import RemoteRun, Source, list_runs, where
+from scaling_lab.history.remote import RemoteRun, Source, list_runs, require_sweep, where
 from scaling_lab.studies.sweep_parameters import OPTION_KEYS
-from scaling_lab.studies.sweeps import SweepPath, find_sweep
+from scaling_lab.studies.sweeps import SweepPath
 from scaling_lab.tracking import metrics
 
 _ORDER = {name: index for index, name in enumerate(OPTION_KEYS)}
@@ -21,9 +20,7 @@ def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
         UsageError: if there is no such sweep.
         RemoteError: if the server fails.
     """
-    sweep = find_sweep(source, path)
-    if sweep is None:
-        raise UsageError(f"{source.place}: no sweep {path.id}; give ID, PROJECT/ID or ENTITY/PROJECT/ID")
+    sweep = require_sweep(source, path.id)
     config = sweep.config
     # The SDK sorts them by name: a table begins with the size.
     parameters = dict(sorted(config["parameters"].items(), key=lambda item: _ORDER.get(item[0], len(_ORDER))))
@@ -32,6 +29,9 @@ def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
     # Once a sweep is over, what never began never will: its command ended before it made a run, each time.
     state = "given up" if str(sweep.state).lower() == "finished" else "waiting"
     trials += [_without_run(point, state) for point in _grid(config) if point not in begun]
+    if config.get("method") == "random":
+        undrawn = dict.fromkeys(parameters)
+        trials += [_without_run(undrawn, state) for _ in range(config.get("run_cap", 0) - len(trials))]
     trials.sort(key=lambda trial: _place(trial["parameters"]))
     return {
         "sweep": str(path),

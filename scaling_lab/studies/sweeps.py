@@ -7,6 +7,7 @@ with wandb_server("local", store) as server:
 import contextlib
 import io
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scaling_lab.errors import RemoteError, UsageError
-from scaling_lab.history.remote import Source, check_answers, told_as_ours
+from scaling_lab.history.remote import Source, check_answers, find_sweep, told_as_ours
 from scaling_lab.tracking.wandb_run import base_url
 
 ServerMode = Literal["online", "local"]
@@ -23,6 +24,8 @@ ServerMode = Literal["online", "local"]
 CHANGES = ("stop", "pause", "resume", "cancel")
 # States of a sweep whose trials may still be handed out.
 OPEN_STATES = ("PENDING", "RUNNING", "PAUSED")
+# What Python, or the SDK, puts before the words of an error.
+_EXCEPTION = re.compile(r"^(wandb: )?(ERROR )?(\w*(Error|Exception): )?")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ class Server:
 
     def state(self, path: SweepPath) -> str | None:
         """A sweep's state in W&B's words, or None if there is no such sweep. Raises RemoteError."""
-        sweep = find_sweep(self.source(path), path)
+        sweep = find_sweep(self.source(path), path.id)
         return None if sweep is None else str(sweep.state).upper()
 
     def address(self, path: SweepPath) -> str:
@@ -99,21 +102,9 @@ class Server:
             check=False,
         )
         if ended.returncode != 0:
-            words = (ended.stderr or ended.stdout).strip().splitlines()
-            raise RemoteError(
-                f"{path}: {words[-1] if words else 'no answer'}; see `scaling-lab sweep status {path.id}`"
-            )
-
-
-def find_sweep(source: Source, path: SweepPath) -> Any | None:
-    """A sweep as the SDK has it, or None if there is no such sweep. Raises RemoteError."""
-    try:
-        with told_as_ours(source.place):
-            return source.api.sweep(str(path))
-    except (RemoteError, ValueError) as error:  # the SDK's own way to say that the answer holds no sweep
-        if "Could not find sweep" in str(error):
-            return None
-        raise
+            words = (ended.stderr or ended.stdout).strip().splitlines() or ["no answer"]
+            said = _EXCEPTION.sub("", words[-1]).rstrip(".")
+            raise RemoteError(f"{path}: {said}; see `scaling-lab sweep status {path}`")
 
 
 @contextlib.contextmanager

@@ -90,6 +90,37 @@ def test_what_cannot_be_asked_is_told(arguments: tuple[str, ...], words: str, sc
     assert words in ended.err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("history", "pull", "--out", "notes.md"), "notes.md: is a file; give a folder\n"),
+        (("history", "pull", "--out", "notes.md/in"), "notes.md/in: can't be made, {here}/notes.md is a file; give"),
+        (("report", "--out", "here"), "here: is a folder; give a file, here/report.html say\n"),
+        (("report", "--out", "notes.md/report.html"), "notes.md: is a file; give a folder\n"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(
+    arguments: tuple[str, ...], words: str, scaling_lab: CommandLine, folder: Path
+) -> None:
+    (folder / "notes.md").write_text("notes")
+    (folder / "here").mkdir()
+    # There is no store: whoever looked for runs would say so.
+    ended = scaling_lab(*arguments, "--project", "p")
+    assert ended.code == 2
+    assert ended.err.startswith(words.format(here=folder))
+
+
+def test_a_file_that_cannot_be_replaced_is_no_bug_of_ours(
+    server: RunningServer, project: str, scaling_lab: CommandLine, folder: Path
+) -> None:
+    (folder / "tables" / "runs.csv").mkdir(parents=True)
+    ended = scaling_lab("history", "pull", "--project", project, "--store", str(server.store), "--out", "tables")
+    assert (ended.code, ended.err.splitlines()[-1]) == (
+        2,
+        "tables: can't be written (Is a directory); give another place with --out",
+    )
+
+
 def test_a_key_that_is_refused_ends_with_4(
     server: RunningServer, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from cli_in_process import CommandLine
 from corpora import write_corpus
 from servers import RunningServer
 
@@ -119,17 +120,49 @@ def test_a_local_sweep_says_which_server_its_agents_need(
     assert "before agents are started: scaling-lab server --store outputs/local-wandb" in ended.stderr
 
 
-def test_a_sweep_that_is_not_there_is_named(checkout: Path, server: RunningServer) -> None:
+def test_a_sweep_that_is_not_there_is_named(
+    checkout: Path, server: RunningServer, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run(server, checkout, "scaling_lab", "sweep", "create", "sweep.yaml")
-    ended = subprocess.run(
-        [sys.executable, "-m", "scaling_lab", "sweep", "status", "tunes/nobody12"],
-        cwd=checkout,
-        env=server.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
+    reached(server, monkeypatch)
+    for command in ("status", "stop", "pause", "resume", "cancel"):
+        ended = scaling_lab("sweep", command, "tunes/nobody12")
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err == (
+            f"{server.url}: local/tunes: no sweep nobody12; give ID, PROJECT/ID or ENTITY/PROJECT/ID\n"
+        )
+
+
+def test_a_change_that_the_state_does_not_allow_is_refused_with_what_to_do(
+    checkout: Path, server: RunningServer, scaling_lab: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = run(server, checkout, "scaling_lab", "sweep", "create", "sweep.yaml", "--json")
+    sweep = json.loads(created.stdout)["sweep"]
+    reached(server, monkeypatch)
+    ended = scaling_lab("sweep", "pause", sweep)
+    assert (ended.code, "is pending, and only one that runs can be paused" in ended.err) == (2, True)
+
+    assert scaling_lab("sweep", "cancel", sweep).out == f"sweep {sweep}: canceled\n"
+    ended = scaling_lab("sweep", "stop", sweep)
+    assert (ended.code, ended.err) == (
+        2,
+        f"sweep {sweep}: is cancelled already; `scaling-lab sweep resume {sweep}` goes on with its 2 unfinished trials\n",
     )
-    assert ended.returncode == 2
-    assert "no sweep nobody12; give ID, PROJECT/ID or ENTITY/PROJECT/ID" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    ended = scaling_lab("sweep", "resume", sweep)
+    went_on = (
+        f"sweep {sweep}: running; it was cancelled, and goes on with its 2 unfinished trials: wandb agent {sweep}\n"
+    )
+    assert (ended.code, ended.out) == (0, went_on)
+
+    run(server, checkout, "wandb", "agent", sweep)
+    ended = scaling_lab("sweep", "resume", sweep)
+    assert (ended.code, "is finished, and no trial is left to hand out" in ended.err) == (2, True)
+    ended = scaling_lab("sweep", "cancel", sweep)
+    assert (ended.code, "is finished already; `scaling-lab sweep status" in ended.err) == (2, True)
+
+
+def reached(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have commands in this process use the server, as W&B."""
+    for name, value in server.environment().items():
+        if name.startswith("WANDB_"):
+            monkeypatch.setenv(name, value)
