@@ -146,7 +146,8 @@ def test_a_change_that_the_state_does_not_allow_is_refused_with_what_to_do(
     ended = scaling_lab("sweep", "stop", sweep)
     assert (ended.code, ended.err) == (
         2,
-        f"sweep {sweep}: is cancelled already; `scaling-lab sweep resume {sweep}` goes on with its 2 unfinished trials\n",
+        f"sweep {sweep}: is cancelled already; "
+        f"`scaling-lab sweep resume {sweep}` goes on with its 2 unfinished trials\n",
     )
     ended = scaling_lab("sweep", "resume", sweep)
     went_on = (
