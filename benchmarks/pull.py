@@ -121,7 +121,7 @@ def seconds(call: Callable[[], Any]) -> float:
 def one(source: Source, filler: Filler, folder: Path) -> None:
     """A bare loop and a pull in turn."""
     filler.run(source.project, "long", five_metrics(1, 100_000), config("tiny", 0, 100_000))
-    (run,) = list_runs(source, {})
+    (run,) = list_runs(source)
 
     def bare() -> None:
         rows = [row for row in run.handle.scan_history(keys=list(FIVE), use_cache=False)]  # noqa: C416 - the bare loop
@@ -140,14 +140,14 @@ def again(source: Source, filler: Filler, folder: Path) -> None:
     """The long run, cached, after 1,000 more steps; listing it is counted."""
     cache, last = Cache(source, folder / "again"), 100_000
     filler.run(source.project, "long", five_metrics(1, last), config("tiny", 0, last))
-    pull_history(list_runs(source, {})[0], cache)
+    pull_history(list_runs(source)[0], cache)
     times = []
     for _ in range(REPEATS):
         filler.run(source.project, "long", five_metrics(last + 1, last + 1000), config("tiny", 0, 100_000))
         last += 1000
         seen: list[int] = []
         watch = lambda status, seen=seen: seen.append(status.n_rows)  # noqa: E731 - of this round alone
-        times.append(seconds(lambda watch=watch: pull_listed(source, list_runs(source, {}), cache, watch)))
+        times.append(seconds(lambda watch=watch: pull_listed(source, list_runs(source), cache, watch)))
         assert seen[-1] == 1001
     print(f"again   {spread(times)} over the start of Api()")
 
@@ -159,7 +159,7 @@ def many(source: Source, filler: Filler, folder: Path) -> None:
         filler.run(source.project, f"run-{number}", all_metrics(2_000, number), config(size, seed, 2_000))
     for workers in (4, 1):
         pulling.AT_ONCE = workers
-        runs, cache = list_runs(source, {}), Cache(source, folder / f"many-{workers}")
+        runs, cache = list_runs(source), Cache(source, folder / f"many-{workers}")
         took = seconds(lambda runs=runs, cache=cache: pull_listed(source, runs, cache, lambda status: None))
         rows_a_second = 400_000 / took
         print(
@@ -177,7 +177,7 @@ def report(source: Source, filler: Filler, folder: Path) -> None:
         last = [list(all_metrics(10, number))[-1] | {"_step": 2_000}]
         filler.run(source.project, f"run-{number}", iter(last), config(size, seed, 2_000))
     cache = Cache(source, folder / "cache" / "scaling-lab" / "history")
-    for number, run in enumerate(list_runs(source, {})):
+    for number, run in enumerate(list_runs(source)):
         rows = list(all_metrics(2_000, number))
         groups = [
             {name: numbers([row[name] for row in rows if anchor in row]) for name in (STEP, *names)}

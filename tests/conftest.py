@@ -11,7 +11,7 @@ import pytest
 from cli_in_process import CommandLine, Ended
 from servers import RunningServer, running_server
 
-from scaling_lab.commands.app import main
+from scaling_lab.commands.app import exit_code
 
 
 @pytest.fixture(autouse=True)
@@ -20,22 +20,19 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in list(os.environ):
         if name.startswith(("WANDB_", "SCALING_LAB_")):
             monkeypatch.delenv(name)
-    # A tracker that one test gave up would end the process of the next one that calls main().
-    monkeypatch.setattr("scaling_lab.tracking.guard.Guard.given_up", False)
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
 def scaling_lab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> CommandLine:
-    """`scaling_lab("config", "show", "--size", "tiny")` runs that command through `main()`."""
+    """`scaling_lab("config", "show", "--size", "tiny")` runs that command in this process."""
 
     def run(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["scaling-lab", *arguments])
-        with pytest.raises(SystemExit) as ended:
-            main()
+        code = exit_code()
         printed = capsys.readouterr()
-        return Ended(int(ended.value.code or 0), printed.out, printed.err)
+        return Ended(code, printed.out, printed.err)
 
     return run
 

@@ -79,19 +79,19 @@ for _name, _help in COMMANDS.items():
 
 
 def main() -> None:
-    """Runs the command line and exits: 0 fine, 1 our bug, 2 usage, 130 Ctrl-C, else what the error carries."""
-    code = _exit_code()
-    guard = sys.modules.get("scaling_lab.tracking.guard")
-    if guard and guard.Guard.given_up:
-        # The tracker's own exit hooks would wait for it, or print the traceback of its death.
+    """Runs the command line and ends the process with its exit code."""
+    code = exit_code()
+    if "wandb" in sys.modules:
+        # A run is finished by now. The SDK's exit hooks would wait for its service without limit, or print the
+        # traceback of its death; the service ends by itself with its parent.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 
 
-def _exit_code() -> int:
-    """Runs the command line; whatever ends it becomes a message and an exit code."""
+def exit_code() -> int:
+    """Runs the command line: 0 fine, 1 our bug, 2 usage, 130 Ctrl-C, else what the error carries."""
     try:
         app(prog_name="scaling-lab")
     except SystemExit as ended:

@@ -24,9 +24,10 @@ from scaling_lab.commands.pull_options import (
     reading_mode,
 )
 from scaling_lab.errors import UsageError
+from scaling_lab.history.filters import RunFilters
 
 if TYPE_CHECKING:
-    from scaling_lab.history.remote import Filters, ReadingMode
+    from scaling_lab.history.remote import ReadingMode
     from scaling_lab.history.runs import LeftOut, RunRecord
     from scaling_lab.studies.analysis import StudyAnalysis
 
@@ -51,7 +52,10 @@ def report(
     out: Annotated[
         Path | None,
         typer.Option(
-            "--out", metavar="FILE", help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html."
+            "--out",
+            metavar="FILE",
+            help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html, with what is selected "
+            "in its name.",
         ),
     ] = None,
     publish: Annotated[
@@ -75,18 +79,19 @@ def report(
     if publish:
         _require_publishable(mode)
     folder = results_dir or DEFAULT_FOLDER
-    out = out or (Path("outputs") / f"{project}.html" if project else folder / "report.html")
+    selected = RunFilters(sweep, group, equal)
+    out = out or (_usual_place(project, selected) if project else folder / "report.html")
     if project or folder.is_dir():  # else that there is no such folder is what matters
         require_file(out)
-    from scaling_lab.history.remote import where
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse, study_results
 
     if project:
-        analysis = analyse(*_pulled(project, entity, where(sweep, group, equal), mode, store))
+        records, left_out = _pulled(project, entity, selected, mode, store)
     else:
-        analysis = analyse(*read_runs(folder))
+        records, left_out = read_runs(folder)
+    analysis = analyse(records, left_out)
     with written_to(out):
         path = build_report(analysis, out)
     if publish and project:
@@ -95,6 +100,11 @@ def report(
         typer.echo(json.dumps(study_results(analysis), indent=2))
     else:
         typer.echo(f"{analysis.conclusion}\nreport: {path}")
+
+
+def _usual_place(project: str, filters: RunFilters) -> Path:
+    """A report of some runs never takes the place of the whole project's."""
+    return Path("outputs") / (f"{project}.{filters.file_stem}.html" if filters else f"{project}.html")
 
 
 def _require_publishable(mode: "ReadingMode") -> None:
@@ -119,7 +129,7 @@ def _publish(
 
 
 def _pulled(
-    project: str, entity: str | None, filters: "Filters", mode: "ReadingMode", store: Path | None
+    project: str, entity: str | None, filters: RunFilters, mode: "ReadingMode", store: Path | None
 ) -> "tuple[list[RunRecord], list[LeftOut]]":
     from scaling_lab.commands.progress import PullProgress
     from scaling_lab.history.pull import pull_runs

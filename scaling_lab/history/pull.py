@@ -1,6 +1,6 @@
 """Every run of a project, its rows from the cache or the server, at most four runs at once.
 
-    records, left_out = pull_runs("music-scaling", filters=where(sweep="abc123"))
+    records, left_out = pull_runs("music-scaling", filters=RunFilters(sweep="abc123"))
 
 `scaling-lab report --project` and `scaling-lab history pull` reach this. What can't be read is listed with the reason;
 a server that fails ends the pull, and what was pulled until then is kept.
@@ -17,9 +17,9 @@ from typing import TypeVar
 
 from scaling_lab.errors import RemoteError, UsageError
 from scaling_lab.history.cache import Cache, Cached, Facts, joined
+from scaling_lab.history.filters import EVERY_RUN, RunFilters
 from scaling_lab.history.record import record_of, why_foreign
 from scaling_lab.history.remote import (
-    Filters,
     ReadingMode,
     RemoteRun,
     Source,
@@ -28,6 +28,7 @@ from scaling_lab.history.remote import (
     list_runs,
     opened,
     told_as_ours,
+    why_none,
 )
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.history.scan import History, Watch, scan
@@ -57,22 +58,21 @@ def pull_runs(
     project: str,
     *,
     entity: str | None = None,
-    filters: Filters | None = None,
+    filters: RunFilters = EVERY_RUN,
     mode: ReadingMode = "auto",
     store: Path | None = None,
     watch: WatchPull = lambda status: None,
 ) -> tuple[list[RunRecord], list[LeftOut]]:
-    """The runs of a project that `filters` let through (see `remote.where`), in order of name and then of creation.
+    """The runs of a project that `filters` lets through, in order of name and then of creation.
 
     Raises:
-        UsageError: if there is no such project or store, or no run that the filters let through.
+        UsageError: if there is no such project or store, or no run that is selected.
         RemoteError: if the server can't be reached, refuses, or fails.
     """
     with opened(project, entity, mode, store) as source:
-        runs = list_runs(source, filters or {})
+        runs = list_runs(source, filters)
         if not runs:
-            fitting = f" that {filters} lets through" if filters else ""
-            raise UsageError(f"{source.place}: holds no run{fitting}; train some, or give other filters")
+            raise UsageError(f"{source.place}: {why_none(source, filters)}")
         return pull_listed(source, runs, Cache(source), watch)
 
 

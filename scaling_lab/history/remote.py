@@ -12,19 +12,19 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from scaling_lab.config.fields import nearest
 from scaling_lab.errors import RemoteError, ScalingLabError, UsageError
+from scaling_lab.history.filters import EVERY_RUN, RunFilters
 from scaling_lab.tracking.wandb_run import base_url, has_api_key
 
 ReadingMode = Literal["auto", "online", "local"]
 
 DEFAULT_PROJECT = "music-scaling"
-# The job type of what keeps a report: no training, and so no run to read.
-REPORT_JOB = "report"
 DEFAULT_STORE = Path("outputs/local-wandb")
 # Runs in one answer. Each comes with its config and summary, some 6 KB.
 RUNS_A_PAGE = 100
-
-Filters = dict[str, Any]
+# Names that a message lists.
+MOST_NAMED = 10
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ def check_answers(url: str) -> None:
         ) from None
 
 
-def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
-    """Every run of the project that the filters (as W&B's, Mongo's way) let through, in order of creation.
+def list_runs(source: Source, filters: RunFilters = EVERY_RUN) -> list[RemoteRun]:
+    """Every run of the project that is selected, in order of creation.
 
     Raises:
         UsageError: if there is no such project, or this key may not see it.
@@ -151,12 +151,42 @@ def list_runs(source: Source, filters: Filters) -> list[RemoteRun]:
         # Else one Api would give the same list again, whatever was logged since.
         source.api.flush()
         try:
-            found = source.api.runs(path, filters=filters, order="+created_at", per_page=RUNS_A_PAGE, lazy=False)
+            found = source.api.runs(
+                path, filters=filters.as_wandb(), order="+created_at", per_page=RUNS_A_PAGE, lazy=False
+            )
             return [_remote_run(run) for run in found]
         except ValueError as error:  # the SDK's own way to say that the answer holds no project
             if "Could not find project" not in str(error):
                 raise
     raise UsageError(f"{source.place}: no such project, or this key may not see it; check --project and --entity")
+
+
+def why_none(source: Source, filters: RunFilters) -> str:
+    """Why no run of the project is selected, and what there is instead. Raises RemoteError."""
+    runs = list_runs(source)
+    if not runs:
+        return "holds no run yet; train some, `scaling-lab study` say"
+    if filters.sweep_id and find_sweep(source, filters.sweep_id) is None:
+        return f"no sweep {filters.sweep_id}; give the id that `scaling-lab sweep create` printed"
+    groups = [run.handle.group for run in runs]
+    if filters.group and filters.group not in groups:
+        return f"no run of group {filters.group}; {_there_are(filters.group, groups)}"
+    for key, values in filters.equal.items():
+        held = [run.config.get(key, getattr(run.handle, key, None)) for run in runs]
+        if not any(value in held for value in values):
+            wanted = " or ".join(map(str, values))
+            return f"no run has {key}={wanted}; {_there_are(wanted, held)}"
+    return f"no run is of {filters} at once; leave one of them out"
+
+
+def _there_are(wanted: str, held: list[Any]) -> str:
+    """What a misspelt word may have meant, or what else could have been given."""
+    names = sorted({str(value) for value in held if value is not None})
+    if near := nearest(wanted, names):
+        return f"did you mean {near}?"
+    if not names:
+        return "no run has any"
+    return f"there are {', '.join(names[:MOST_NAMED])}" + (" and others" if len(names) > MOST_NAMED else "")
 
 
 def find_sweep(source: Source, sweep_id: str) -> Any | None:
@@ -198,25 +228,6 @@ def _remote_run(run: Any) -> RemoteRun:
         keys=keys.get("keys") or {},
         handle=run,
     )
-
-
-def where(sweep: str | None = None, group: str | None = None, equal: Mapping[str, list[Any]] | None = None) -> Filters:
-    """Filters for a sweep, a group, and values: a key of `equal` is one of the config, or one that W&B knows itself.
-
-    Of several values for one key any will do.
-    """
-    filters: Filters = {"jobType": {"$ne": REPORT_JOB}}
-    if sweep:
-        filters["sweep"] = sweep.rpartition("/")[2]
-    if group:
-        filters["group"] = group
-    for key, values in (equal or {}).items():
-        own = key in _OWN_KEYS or key.partition(".")[0] in ("config", "summary_metrics")
-        filters[key if own else f"config.{key}"] = values[0] if len(values) == 1 else {"$in": values}
-    return filters
-
-
-_OWN_KEYS = frozenset({"state", "tags", "group", "sweep", "jobType", "displayName", "name", "createdAt", "username"})
 
 
 @contextmanager

@@ -22,8 +22,9 @@ import numpy as np
 from scaling_lab.errors import UsageError
 from scaling_lab.files import written_whole
 from scaling_lab.history.columns import Columns
+from scaling_lab.history.filters import RunFilters
 from scaling_lab.history.pull import WatchPull, pull_runs
-from scaling_lab.history.remote import DEFAULT_PROJECT, ReadingMode, where
+from scaling_lab.history.remote import DEFAULT_PROJECT, ReadingMode
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.tracking import metrics
 
@@ -145,7 +146,7 @@ def pull(
         RemoteError: if the server can't be reached, refuses, or fails.
     """
     wanted = {key: value if isinstance(value, list) else [value] for key, value in (equal or {}).items()}
-    filters = where(sweep, group, wanted)
+    filters = RunFilters(sweep, group, wanted)
     records, left_out = pull_runs(project, entity=entity, filters=filters, mode=mode, store=store, watch=watch)
     return tables_of(records, left_out)
 

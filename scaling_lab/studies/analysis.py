@@ -12,6 +12,7 @@ import numpy as np
 
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import PowerLawFit, fit_power_law
+from scaling_lab.laws.wording import counted
 from scaling_lab.studies.selection import select_runs
 
 # The three counts of N, the one whose law is told first in front.
@@ -50,8 +51,9 @@ class StudyAnalysis:
 
     @property
     def conclusion(self) -> str:
-        """The sentence, and under it where the verdict depends on how N is counted: what a terminal prints."""
-        return "\n".join(filter(None, (self.sentence, self.flips())))
+        """What a terminal prints: the sentence, where the verdict depends on how N is counted, what is left out."""
+        left_out = f"Left out: {counted(len(self.left_out), 'run')}; the report says why." if self.left_out else None
+        return "\n".join(filter(None, (self.sentence, self.flips(), left_out)))
 
     def flips(self) -> str | None:
         """Where the verdict depends on how N is counted, in a sentence; None where it doesn't."""

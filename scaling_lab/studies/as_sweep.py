@@ -16,8 +16,9 @@ from scaling_lab.config.dump import dump_common
 from scaling_lab.config.identity import run_identity
 from scaling_lab.files import written_whole
 from scaling_lab.history.cache import Cache
+from scaling_lab.history.filters import RunFilters
 from scaling_lab.history.pull import pull_listed
-from scaling_lab.history.remote import list_runs, where
+from scaling_lab.history.remote import list_runs
 from scaling_lab.history.runs import LeftOut, RunRecord, read_run
 from scaling_lab.studies.plan import StudyPlan, is_complete
 from scaling_lab.studies.sweep_command import ARGUMENTS
@@ -77,7 +78,7 @@ def pulled(plan: StudyPlan, server: Server, sweep: SweepPath, say: Say) -> Recor
         RemoteError: if the server fails.
     """
     source = server.source(sweep)
-    runs = list_runs(source, where(sweep=sweep.id))
+    runs = list_runs(source, RunFilters(sweep=sweep.id))
     records, left_out = pull_listed(source, runs, Cache(source), lambda status: None)
     whole = {record.name for record in records if record.state == "complete"}
     lacking = [run for run in plan.configs if run.run_name not in whole and is_complete(run, plan.dataset)]

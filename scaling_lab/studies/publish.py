@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.errors import RemoteError, UsageError
-from scaling_lab.history.remote import REPORT_JOB, Source, told_as_ours
+from scaling_lab.history.filters import REPORT_JOB
+from scaling_lab.history.remote import Source, told_as_ours
 from scaling_lab.laws import Interval
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
 from scaling_lab.tracking import metrics

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from scaling_lab.config.schema import SIZES
-from scaling_lab.history.remote import RemoteRun, Source, list_runs, require_sweep, where
+from scaling_lab.history.filters import RunFilters
+from scaling_lab.history.remote import RemoteRun, Source, list_runs, require_sweep
 from scaling_lab.studies.sweep_parameters import OPTION_KEYS
 from scaling_lab.studies.sweeps import SweepPath
 from scaling_lab.tracking import metrics
@@ -24,7 +25,7 @@ def sweep_status(source: Source, path: SweepPath) -> dict[str, Any]:
     config = sweep.config
     # The SDK sorts them by name: a table begins with the size.
     parameters = dict(sorted(config["parameters"].items(), key=lambda item: _ORDER.get(item[0], len(_ORDER))))
-    trials = [_trial(run, parameters) for run in list_runs(source, where(sweep=path.id))]
+    trials = [_trial(run, parameters) for run in list_runs(source, RunFilters(sweep=path.id))]
     begun = [trial["parameters"] for trial in trials]
     # Once a sweep is over, what never began never will: its command ended before it made a run, each time.
     state = "given up" if str(sweep.state).lower() == "finished" else "waiting"

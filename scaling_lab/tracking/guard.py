@@ -9,7 +9,7 @@ import queue
 import sys
 import threading
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 Call = Callable[[], Any]
 
@@ -18,11 +18,8 @@ class Guard:
     """Runs calls one after the other in a thread of its own.
 
     Attributes:
-        given_up: whether any guard of this process gave its tracker up; the process then leaves without its exit hooks.
-        failure: why this one did, or None.
+        failure: why it gave its tracker up, or None.
     """
-
-    given_up: ClassVar[bool] = False
 
     def __init__(self, label: str, consequence: str) -> None:
         """`label` names what is guarded, `consequence` says in a warning what its failure means for the user."""
@@ -55,6 +52,5 @@ class Guard:
                 return
 
     def _fail(self, reason: str) -> None:
-        Guard.given_up = True
         self.failure = reason.strip().splitlines()[0][:300]
         print(f"warning: {self._label} failed ({self.failure}); {self._consequence}", file=sys.stderr, flush=True)

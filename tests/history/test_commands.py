@@ -65,12 +65,44 @@ def test_a_project_that_is_not_there_is_told(server: RunningServer, scaling_lab:
     assert "local/tabels: no such project" in ended.err
 
 
-def test_filters_that_let_nothing_through_are_told(
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--filter", "size=tinny"), "no run has size=tinny; did you mean tiny?"),
+        (("--filter", "size=tinny", "--filter", "size=xll"), "no run has size=tinny or xll; "),
+        (("--filter", "state=running"), "no run has state=running; there are finished"),
+        (("--filter", "collor=red"), "no run has collor=red; no run has any"),
+        (("--group", "blue"), "no run of group blue; there are mini-"),
+        (("--sweep", "zzzz"), "no sweep zzzz; give the id that `scaling-lab sweep create` printed"),
+        (("--filter", "name=first", "--filter", "state=finished", "--filter", "size=xl"), "no run has size=xl; "),
+    ],
+)
+def test_a_selection_without_runs_says_which_word_is_wrong(
+    server: RunningServer, project: str, scaling_lab: CommandLine, arguments: tuple[str, ...], words: str
+) -> None:
+    ended = scaling_lab("report", "--project", project, "--store", str(server.store), *arguments)
+    assert ended.code == 2
+    assert f"local/{project}: {words}" in ended.err
+
+
+def test_a_report_of_some_runs_leaves_the_whole_projects_alone(
     server: RunningServer, project: str, scaling_lab: CommandLine
 ) -> None:
-    ended = scaling_lab("report", "--project", project, "--store", str(server.store), "--filter", "size=xl")
-    assert ended.code == 2
-    assert "holds no run" in ended.err
+    arguments = ("report", "--project", project, "--store", str(server.store))
+    assert scaling_lab(*arguments).out.endswith("report: outputs/tables.html\n")
+    whole = Path("outputs/tables.html").read_bytes()
+    some = scaling_lab(*arguments, "--filter", "name=first", "--filter", "name=second")
+    assert some.out.endswith("report: outputs/tables.name=first-or-second.html\n")
+    assert Path("outputs/tables.html").read_bytes() == whole
+
+
+def test_what_is_left_out_is_counted_below_the_law(
+    server: RunningServer, project: str, scaling_lab: CommandLine
+) -> None:
+    # Beside the one that repeats the other's size and seed, one that isn't ours.
+    log(server, run_of_steps("other", range(1, 4), project=project, name="other", config={}))
+    ended = scaling_lab("report", "--project", project, "--store", str(server.store))
+    assert "\nLeft out: 2 runs; the report says why.\n" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,9 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from scaling_lab.history import pull as pulling
 from scaling_lab.history.cache import Cache
 from scaling_lab.history.figures import figures_of
+from scaling_lab.history.filters import RunFilters
 from scaling_lab.history.pull import PullStatus, pull_runs
-from scaling_lab.history.remote import Source, http_status, where
+from scaling_lab.history.remote import Source, http_status
 from scaling_lab.history.runs import RunRecord, read_run, read_runs
 from scaling_lab.studies.analysis import analyse, study_results
 
@@ -165,8 +166,8 @@ def test_filters_choose_and_what_is_not_ours_is_left_out(server: RunningServer, 
     records, left_out = read("mixed")
     assert [record.name for record in records] == ["large", "medium", "small", "tiny", "xl"]
     assert "not a run of scaling-lab's: its config lacks identity" in left_out["other"]
-    assert [record.name for record in read("mixed", filters=where(group="g2"))[0]] == ["medium"]
-    chosen, _ = read("mixed", filters=where(equal={"size": ["tiny", "xl"], "state": ["finished"]}))
+    assert [record.name for record in read("mixed", filters=RunFilters(group="g2"))[0]] == ["medium"]
+    chosen, _ = read("mixed", filters=RunFilters(equal={"size": ["tiny", "xl"], "state": ["finished"]}))
     assert [record.name for record in chosen] == ["tiny", "xl"]
 
 

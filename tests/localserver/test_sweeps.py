@@ -36,6 +36,12 @@ for step in range(max(1, run.starting_step), steps + 1):
 run.finish()
 """
 COMMAND = ["${env}", "${interpreter}", "${program}", "${args_no_boolean_flags}"]
+TRIALS = """
+runs = wandb.Api().sweep(sys.argv[1]).runs
+keys = ["train/step"]
+print(json.dumps([{"id": run.id, "state": run.state, "config": run.config,
+    "steps": [row["train/step"] for row in run.scan_history(keys=keys, use_cache=False)]} for run in runs]))
+"""
 
 
 class Bench:
@@ -82,18 +88,15 @@ class Bench:
 
     def trials(self, sweep: str) -> list[dict[str, Any]]:
         """Every run of the sweep as `wandb.Api()` reads it, with the steps that its history holds."""
-        source = """
-import json, sys, wandb
-runs = wandb.Api().sweep(sys.argv[1]).runs
-keys = ["train/step"]
-print(json.dumps([{"id": run.id, "state": run.state, "config": run.config,
-    "steps": [row["train/step"] for row in run.scan_history(keys=keys, use_cache=False)]} for run in runs]))
-"""
-        return json.loads(self.server.python(source, sweep, cwd=self.folder))
+        return json.loads(self._answer(TRIALS, sweep))
 
     def state(self, sweep: str) -> str:
-        source = "import sys, wandb; print(wandb.Api().sweep(sys.argv[1]).state)"
-        return self.server.python(source, sweep, cwd=self.folder).strip()
+        return self._answer("print(wandb.Api().sweep(sys.argv[1]).state)", sweep).strip()
+
+    def _answer(self, source: str, sweep: str) -> str:
+        """What a script prints. It leaves without the SDK's wait for its service at exit, which has no limit."""
+        script = f"import json, os, sys, wandb\n{source}\nsys.stdout.flush()\nos._exit(0)\n"
+        return self.server.python(script, sweep, cwd=self.folder)
 
 
 @pytest.fixture
