@@ -47,7 +47,7 @@ def create(
 
     mode, store = _mode(tracking), store or DEFAULT_STORE
     checked = read_sweep(file)
-    for note in _notes(checked.configs):
+    for note in (*checked.notes, *_notes(checked.configs)):
         print(f"note: {note}", file=sys.stderr)
     stays = mode == "online" or find_server(store) is not None
     with wandb_server(mode, store) as server:

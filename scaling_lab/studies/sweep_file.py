@@ -32,11 +32,13 @@ class SweepFile:
     Attributes:
         content: what W&B is told, with plain values.
         configs: the run of each trial of a grid; of a random sweep, runs at the ends of its ranges.
+        notes: what is no fault and may still fail, as it stands in the file.
     """
 
     path: Path
     content: dict[str, Any]
     configs: tuple[RunConfig, ...]
+    notes: tuple[str, ...]
 
     @property
     def project(self) -> str:
@@ -80,7 +82,13 @@ class _Reader:
         self._raise_faults()
         configs = tuple(self._resolved(fixed, candidates))
         self._raise_faults()
-        return SweepFile(self._path, content, configs)
+        return SweepFile(self._path, content, configs, tuple(self._notes(fixed, content)))
+
+    def _notes(self, fixed: FixedWords, content: Mapping[str, Any]) -> Iterator[str]:
+        # No fault: agents may be started elsewhere, on another machine say.
+        if fixed.uses_program and not Path(content["program"]).exists():
+            place, program = self._place(("program",)), content["program"]
+            yield f"{place}: program: there is no {program} in this folder; start agents in a folder that has it"
 
     def _check_keys(self, content: Mapping[str, Any]) -> None:
         for key in content:

@@ -164,6 +164,14 @@ def test_all_faults_are_named_at_once(folder: Path) -> None:
     assert len(str(refused.value).splitlines()) == 3
 
 
+def test_a_program_that_is_elsewhere_is_pointed_out(folder: Path) -> None:
+    path = write(folder, GOOD)
+    [note] = read_sweep(path).notes
+    assert note.startswith("sweep.yaml:1:1: program: there is no cli.py in this folder; ")
+    (folder / "cli.py").touch()
+    assert read_sweep(path).notes == ()
+
+
 def test_the_command_refuses_a_wrong_file_and_asks_no_server(scaling_lab: CommandLine, folder: Path) -> None:
     write(folder, GOOD.replace("tiny", "tinny"))
     ended = scaling_lab("sweep", "create", "sweep.yaml")
