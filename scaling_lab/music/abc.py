@@ -97,6 +97,8 @@ def _header(text: str) -> str:
         value = match and match[1] in values and _field_value(match[1], match[2])
         if match and value:
             values[match[1]].append(value)
+    # A key of no known spelling is none at all, and without a K: field this would be no tune.
+    values["K"] = values["K"] or ["none"]
     # A field given twice means its last; only voices are declared one by one.
     return "".join(
         f"{name}:{value}\n" for name, given in values.items() for value in (given if name == "V" else given[-1:])
@@ -136,23 +138,27 @@ def _key(value: str) -> str:
 
 def _body_lines(text: str) -> Iterator[str]:
     """Lines of music and of kept fields; a line that ends in a backslash goes on in the next."""
-    unfinished = ""
+    unfinished: list[str] = []
     for raw in text.splitlines():
         field = FIELD.match(raw)
         if field:
             value = _field_value(field[1], field[2])
             if value:
-                yield from filter(None, [_music(unfinished)])
-                unfinished = ""
+                yield from _finished(unfinished)
                 yield f"{field[1]}:{value}"
             continue
-        line = unfinished + " " + _COMMENT.sub("", raw).strip()
-        if line.endswith("\\"):
-            unfinished = line[:-1]
-            continue
-        unfinished = ""
-        yield from filter(None, [_music(line)])
-    yield from filter(None, [_music(unfinished)])
+        line = _COMMENT.sub("", raw).strip()
+        unfinished.append(line.removesuffix("\\"))
+        if not line.endswith("\\"):
+            yield from _finished(unfinished)
+    yield from _finished(unfinished)
+
+
+def _finished(parts: list[str]) -> list[str]:
+    """The line that its parts make, none if no music is in it; and the parts are gone."""
+    line = _music(" ".join(parts))
+    parts.clear()
+    return [line] if line else []
 
 
 def _music(line: str) -> str:

@@ -25,8 +25,8 @@ _SHARPS_OF_SIGN = {"": 0, "#": 7, "b": -7}
 
 _KEY = re.compile(r"([A-G])([#b]?)(mix|dor|phr|lyd|loc|m)?")
 _SYMBOL = re.compile(
-    r"^(?P<field>[A-Z]):(?P<value>.*)$|\[(?P<inline>[A-Z]):(?P<inline_value>[^\]]*)\]"
-    r'|"[^"]*"|![^!]*!|\{[^}]*\}|(?P<bar>[|:]+)'
+    r"^(?P<field>[A-Z]):(?P<value>.*)$|\[(?P<inline>[A-Z]):(?P<inline_value>[^\[\]]*)\]"
+    r'|"[^"]*"|![^!]*!|\{[^{}]*\}|(?P<bar>[|:]+)'
     rf"|(?P<notes>\[[^\[\]|:]*\]|{NOTE.pattern})[\d/]*[)<>]*(?P<tie>-?)",
     re.MULTILINE,
 )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from scaling_lab.music.reading import TICKS_PER_WHOLE, ReadBar, Ticks, VoiceReader, full_signature, in_ticks
 from scaling_lab.music.repeats import unfolded
-from scaling_lab.music.symbols import FIELD, NOTE, header_field, read_fraction, split_header, unit_length
+from scaling_lab.music.symbols import BAR_LINE, FIELD, NOTE, header_field, read_fraction, split_header, unit_length
 
 __all__ = ["DEFAULT_QUARTERS_PER_MINUTE", "TICKS_PER_WHOLE", "Bar", "Note", "Score", "Ticks", "read_notes"]
 
@@ -20,12 +20,12 @@ DEFAULT_QUARTERS_PER_MINUTE = 120.0
 # A clef alone, [K:bass], leaves the key as it is.
 _CLEF = re.compile(r"treble|bass|alto|tenor|perc|clef=")
 _SYMBOL = re.compile(
-    r"\[(?P<field>[A-Za-z]):(?P<value>[^\]\n]*)\]"
+    r"\[(?P<field>[A-Za-z]):(?P<value>[^\[\]\n]*)\]"
     r'|"[^"\n]*"|![^!\n]*!|\{[^{}\n]*\}'
     r"|\((?P<tuplet>\d{1,2})(?::(?P<time>\d{0,2}))?(?::(?P<count>\d{0,2}))?"
     rf"|(?P<notes>\[[^\[\]|:\n]*\]|{NOTE.pattern}|[xz])(?P<length>[\d/]*)(?P<slurs>\)*)(?P<tie>-?)"
     r"|(?P<rests>[XZ])(?P<bars>\d{0,2})"
-    r"|(?P<bar>[|:\[\]]*\|[|:\]]*|::+)|\[?(?P<ending>\d[\d,-]*)"
+    rf"|(?P<bar>{BAR_LINE.pattern}|::+)|\[?(?P<ending>\d[\d,-]*)"
     r"|(?P<broken>>{1,3}|<{1,3})|(?P<overlay>&)"
     r"|(?:[ ).~HLMOPSTuvy-]|\((?!\d))+|(?P<unknown>.)"
 )

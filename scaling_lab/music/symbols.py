@@ -4,16 +4,19 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-NOTE = re.compile(r"[_^=]*[A-Ga-g][,']*")
+# A search for any of these takes time in proportion to the text: what opens is never looked for twice.
+NOTE = re.compile(r"(?<![_^=])[_^=]*+[A-Ga-g][,']*")
 NOTE_LETTERS = "ABCDEFGabcdefg"
 
 # Not "A:|", which is a note and the end of a repeat.
 FIELD = re.compile(r"([A-Za-z+]):(?![|:])(.*)")
-INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\]]*)\]")
+INLINE_FIELD = re.compile(r"\[([A-Za-z]):([^\[\]]*)\]")
+BAR_LINE = re.compile(r"[|:\[\]]{0,8}\|[|:\]]*")
 QUOTED = re.compile(r'"([^"]*)"')
 DECORATION = re.compile(r"!([A-Za-z0-9.+<>()/-]+)!")
 
-_SPACED_BAR = re.compile(r" *([|:\[\]]*\|[|:\]]*|::) *")
+_SPLIT_BAR = re.compile(r"(?<=[|:\[\]]) +(?=[|:\]])")
+_SPACED_BAR = re.compile(rf" *({BAR_LINE.pattern}|::) *")
 _LENGTH = re.compile(r"(\d{0,5})(?:/(\d{1,5})|(/{0,8}))")
 _EIGHTH, _SIXTEENTH = Fraction(1, 8), Fraction(1, 16)
 
@@ -34,7 +37,7 @@ def header_field(header: str, name: str) -> str | None:
 
 def squeezed(line: str) -> str:
     """A line with single spaces, and none around bar lines."""
-    return _SPACED_BAR.sub(r"\1", re.sub(r"\s+", " ", line)).strip()
+    return _SPACED_BAR.sub(r"\1", _SPLIT_BAR.sub("", re.sub(r"\s+", " ", line))).strip()
 
 
 @lru_cache(maxsize=4096)

@@ -22,10 +22,10 @@ _SIGNS = {value: sign for sign, value in _ACCIDENTALS.items()}
 _KEY = re.compile(r"([A-G])([#b]?)(mix|dor|phr|lyd|loc|m)?")
 _CHORD_SYMBOL = re.compile(r'(?<=["/])([A-G])([#b]?)')
 _SYMBOL = re.compile(
-    r"^K:(?P<key>.*)$|\[K:(?P<inline_key>[^\]]*)\]"
+    r"^K:(?P<key>.*)$|\[K:(?P<inline_key>[^\[\]]*)\]"
     r'|(?P<quoted>"[^"]*")'
-    r"|^[A-Z]:.*$|\[[A-Z]:[^\]]*\]|![^!]*!"
-    rf"|(?P<signs>[_^=]*)(?P<letter>[{NOTE_LETTERS}])(?P<octave>[,']*)",
+    r"|^[A-Z]:.*$|\[[A-Z]:[^\[\]]*\]|![^!]*!"
+    rf"|(?<![_^=])(?P<signs>[_^=]*+)(?P<letter>[{NOTE_LETTERS}])(?P<octave>[,']*)",
     re.MULTILINE,
 )
 

@@ -17,6 +17,7 @@ from functools import lru_cache
 from itertools import zip_longest
 
 from scaling_lab.music.symbols import (
+    BAR_LINE,
     FIELD,
     INLINE_FIELD,
     NOTE,
@@ -31,14 +32,14 @@ from scaling_lab.music.symbols import (
 # Music that comes before any V: is that of voice 1, by the standard.
 FIRST_VOICE = "1"
 
-_TEXT = r'\[[A-Za-z]:[^\]]*\]|"[^"]*"|![^!]*!'
+_TEXT = r'\[[A-Za-z]:[^\[\]]*\]|"[^"]*"|![^!]*!'
 # Inline fields and tuplets may hold what looks like a bar line: [M:C|], (3::2.
-_BAR_LINE = re.compile(rf"{_TEXT}|\(\d+(?::\d*)*|(?P<bar>[|:\[\]]*\|[|:\]]*|::+)")
-_SOUNDS = re.compile(rf'(?>{_TEXT}|\{{[^}}]*\}}|\[\d[\d,-]*|[^A-Ga-gxzXZ"!{{\[])*+[A-Ga-gxzXZ\[]')
+_BAR_LINE = re.compile(rf"{_TEXT}|\(\d+(?::\d*)*|(?P<bar>{BAR_LINE.pattern}|::+)")
+_SOUNDS = re.compile(rf'(?>{_TEXT}|\{{[^{{}}]*\}}|\[\d[\d,-]*|[^A-Ga-gxzXZ"!{{\[])*+[A-Ga-gxzXZ\[]')
 # "|1" is short for "|[1", which can stand at the beginning of a line.
 _SHORT_ENDING = re.compile(r"(\|[|:\]]*)(?=\d)")
 _LENGTHENED = re.compile(
-    rf"{_TEXT}|\(\d+(?::\d*)*|\[\d[\d,-]*|(?P<grace>\{{[^}}]*\}})"
+    rf"{_TEXT}|\(\d+(?::\d*)*|\[\d[\d,-]*|(?P<grace>\{{[^{{}}]*\}})"
     rf"|(?P<sound>\[[^\[\]|:]*\]|{NOTE.pattern}|[xz])(?P<length>[\d/]*)"
 )
 _KEPT_FIELDS = {
@@ -47,8 +48,7 @@ _KEPT_FIELDS = {
     "P": re.compile(r"[A-Z0-9().*]+$"),
     "K": re.compile(r"(?:[A-G][#b]?(?:mix|dor|phr|lyd|loc|exp|m)?|none|H[Pp])(?![a-z])(?: ?[_^=]+[A-Ga-g])*"),
 }
-# A field that nothing ends would take the next voice's [V:] into itself.
-_OPEN_FIELD = re.compile(r"\[+([A-Za-z]:)(?=[^\]]*\Z)")
+_OPEN_FIELD = re.compile(r"(?<!\[)\[++([A-Za-z]:)")
 _VOICE_LINE = re.compile(r"^V:[ \t]*(\S+)(.*)", re.MULTILINE)
 _OCTAVE_CLEF = re.compile(r"\b(?:treble|alto|tenor|bass)\d?([+-]8)?(?!\w)")
 _OCTAVE = re.compile(r"\boctave=(-?\d)\b")
@@ -168,7 +168,9 @@ def _in_one_unit(music: str, unit: Fraction, octaves: int) -> str:
         elif re.search(r"\[[A-Za-z]?$", pieces[-1]):
             pieces.append(" ")  # or what stood around the field would make another
     pieces.append(_rewritten(music[end:], factor, octaves))
-    return _OPEN_FIELD.sub(r"\1", "".join(pieces))
+    whole, closing, rest = "".join(pieces).rpartition("]")
+    # A field that nothing ends would take the next voice's [V:] into itself.
+    return whole + closing + _OPEN_FIELD.sub(r"\1", rest)
 
 
 def _rewritten(music: str, factor: Fraction, octaves: int) -> str:

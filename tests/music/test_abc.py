@@ -5,6 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.music.abc import RejectedTune, canonical, count_notes, split_tunes
+from scaling_lab.music.melody import melody, shingles
+from scaling_lab.music.notes import read_notes
+from scaling_lab.music.transpose import in_all_keys
 
 NOTES = "GABc dedB|GABc d4|"  # 13 notes
 TUNE = f"X:1\nT:A Title\nM:4/4\nL:1/8\nK:G\n{NOTES}GABc|]\n"
@@ -59,6 +62,7 @@ def test_header_fields_come_in_one_order_whatever_theirs_was():
         ("F#m", "F#m"),
         ("Bb", "Bb"),
         ("Hp", "Hp"),
+        ("", "none"),
     ],
 )
 def test_a_key_has_one_spelling(given: str, kept: str):
@@ -75,6 +79,7 @@ def test_a_key_has_one_spelling(given: str, kept: str):
         ("AB !\\", "AB"),
         ("+EA+ B", "[EA] B"),
         ("A   |  B :|  |: c", "A|B:||:c"),
+        ("A | : B : | c [CE] [DF]", "A|:B:|c [CE] [DF]"),
         ("[K:E minor]A[r:remark]B[V:1 name=x]c", "[K:Em]AB[V:1]c"),
         ("{ag}A (3BcB ~d .e Tf ug vG Ha", "{ag}A (3BcB ~d .e Tf ug vG Ha"),
     ],
@@ -108,6 +113,88 @@ def test_a_tune_of_fewer_than_16_notes_is_rejected():
 
 def test_letters_of_fields_chord_symbols_and_decorations_are_no_notes():
     assert count_notes('P:A\n[K:D]"Am"A!fermata!B\n') == 2
+
+
+PIECES = st.sampled_from(
+    [
+        *("X:1\n", "K:", "K:G\n", "K:D exp ^f _b\n", "M:4/4\n", "M:0/0\n", "M:none\n", "L:0\n", "L:1/8\n", "Q:0\n"),
+        *(
+            "Q:1/4=" + "9" * 30 + "\n",
+            "P:A(BC)2\n",
+            "V:1\n",
+            "V:2 octave=-99\n",
+            "[V:2]",
+            "[K:Am]",
+            "[M:7/8]",
+            "[L:1/0]",
+        ),
+        *(
+            "%%score (1 2)\n",
+            "w: la-la\n",
+            "U:T=!trill!\n",
+            "%c\n",
+            "\\\n",
+            "\n",
+            "\n\n",
+            "\r",
+            "\x00",
+            "\u2028",
+            "\x0b",
+        ),
+        *("[", "]", "{", "}", "(3", "(0:0:0", "|", "||", "|:", ":|", "::", "[1", "|2", "[2,3-5", "&", '"Am"', '"', "!"),
+        *("!trill!", "+", "~", ".", "-", "<<", ">>>>", "/", "//////", "0", "1/0", "9" * 50, "z", "Z4", "x", "A", "b'"),
+        *("C,,", "c" + "'" * 30, "^", "__", "^^^", "=", " ", NOTES),
+    ]
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(PIECES, max_size=60).map("".join), st.booleans())
+def test_any_tunebook_is_tunes_or_rejected_ones(text: str, begins_well: bool):
+    for tune in split_tunes(TUNE + text if begins_well else text):
+        try:
+            music = canonical(tune)
+        except RejectedTune:
+            continue
+        assert count_notes(music) >= 16
+        assert read_notes(music).bars
+        assert len(list(in_all_keys(music))) <= 11
+        assert len(shingles(melody(music))) <= count_notes(music)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "K:G\n",
+            "V:1\nA\n",
+            "V:2\n",
+            "X:1\n",
+            "[V:1]",
+            "[V:2]A",
+            "A|",
+            "|: ",
+            ": | ",
+            "[",
+            '"',
+            '"A"',
+            "!",
+            "!a",
+            "(",
+        ),
+        *("{", "(3", "+", "A+", "/", "9", ">", "&", "\\\n", "\n\n", "%", "[K:", "[1", "-", "A-", "A\\\n", "^", ","),
+    ],
+)
+def test_a_text_made_to_be_slow_is_read_to_its_end(piece: str):
+    # A reader that went over it again for each of its symbols would be at it for an hour.
+    text = f"X:1\nK:G\n{NOTES * 2}" + piece * (200_000 // len(piece))
+    for tune in split_tunes(text):
+        try:
+            music = canonical(tune)
+        except RejectedTune:
+            continue
+        assert read_notes(music).notes
+        assert len(shingles(melody(music))) <= len(music)
 
 
 @settings(deadline=None)

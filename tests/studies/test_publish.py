@@ -41,7 +41,8 @@ def test_a_study_keeps_its_report_and_publishes_it(server: RunningServer, folder
     published = run(server, "report", "--project", "music-scaling", "--sweep", sweep, "--publish")
     assert published.returncode == 0, published.stderr
     assert f"W&B Report: {server.url}" in published.stderr
-    assert "report of" not in Path("outputs/music-scaling.html").read_text(), "what keeps reports is no run of a study"
+    html = Path(f"outputs/music-scaling.sweep-{sweep}.html").read_text()
+    assert "report of" not in html, "what keeps reports is no run of a study"
 
     found = json.loads(server.python(READ, sweep, cwd=folder))
     assert (found["type"], found["version"]) == ("study", "v0")
