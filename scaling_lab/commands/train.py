@@ -21,6 +21,14 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @takes_run_options
 def train(
     options: RunOptions,
+    branch_at: Annotated[
+        str | None,
+        typer.Option(
+            "--branch-at",
+            metavar="SHARES",
+            help="Train runs of several lengths from one trunk, as 0.25,0.5,1 of the steps; sets recipe.schedule=wsd.",
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results (or the plan) as pure JSON.")] = False,
 ) -> None:
@@ -28,25 +36,44 @@ def train(
 
     Results are in outputs/<run>/: best_model.pt, training_results.json, metrics.json, metrics.jsonl, config.yaml.
     """
-    config = options.resolve().config
+    runs = [options.resolve().config] if branch_at is None else _branches(options, branch_at)
     if dry_run:
-        _print_plan(config, as_json)
+        for config in runs:
+            _print_plan(config, as_json)
         return
-    from scaling_lab.tracking.results import error_kept
-
-    with error_kept(config.run_dir):
-        _train(config, as_json)
-
-
-def _train(config: "RunConfig", as_json: bool) -> None:
     from scaling_lab.training.distributed import World
-    from scaling_lab.training.loop import follow
 
     with World.join() as world:
+        for place, config in enumerate(runs):
+            _train(config, runs[place - 1] if place else None, world, as_json)
+
+
+def _branches(options: RunOptions, branch_at: str) -> "list[RunConfig]":
+    from scaling_lab.config import Override
+    from scaling_lab.data.configured import open_configured
+    from scaling_lab.training.branches import branches_of, read_fractions
+
+    fractions = read_fractions(branch_at)
+    config = options.resolve(Override("recipe.schedule", "wsd", "command line --branch-at")).config
+    return branches_of(config, open_configured(config.data), fractions)
+
+
+def _train(config: "RunConfig", trunk: "RunConfig | None", world: "World", as_json: bool) -> None:
+    """Train one run, from where a shorter one's decay began if there is one."""
+    from scaling_lab.tracking.results import error_kept
+    from scaling_lab.training.branches import begin_from
+    from scaling_lab.training.loop import follow
+
+    with error_kept(config.run_dir):
         if not world.leads:
             follow(config, world)
             return
-        record = _led(config, world)
+        if trunk is not None:
+            begin_from(trunk, config)
+        _tell(_led(config, world), as_json)
+
+
+def _tell(record: "RunRecord", as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(record.results, indent=2))
         return

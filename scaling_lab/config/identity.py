@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from scaling_lab.config.schema import RunConfig
+from scaling_lab.config.schema import RecipeConfig, RunConfig
 
 
 def run_identity(config: RunConfig, data_fingerprint: str, precision: str) -> dict[str, Any]:
@@ -28,11 +28,16 @@ def run_identity(config: RunConfig, data_fingerprint: str, precision: str) -> di
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Fields of two identities that disagree, each as a phrase for people."""
+    before = _NEW_FIELDS | before
     return [
         f"{key} was {_word(before.get(key))} and is now {_word(now.get(key))}"
         for key in dict.fromkeys((*before, *now))
         if before.get(key) != now.get(key)
     ]
+
+
+# Fields that a run of an earlier version doesn't name: it was trained with what is the default now.
+_NEW_FIELDS = {f"recipe.{name}": RecipeConfig.model_fields[name].default for name in ("schedule", "decay_fraction")}
 
 
 def _word(value: Any) -> str:

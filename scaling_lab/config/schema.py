@@ -18,6 +18,8 @@ Ladder = Literal["full", "mini"]
 SIZES: tuple[Size, ...] = ("tiny", "small", "medium", "large", "xl")
 LADDERS: tuple[Ladder, ...] = ("full", "mini")
 
+Schedule = Literal["cosine", "wsd", "constant"]
+
 TrackingMode = Literal["auto", "online", "local", "offline", "disabled"]
 
 # A name that may become a folder or a W&B identifier on every system.
@@ -151,11 +153,19 @@ class RecipeConfig(Section):
     warmup_fraction: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the run over which the learning rate rises to its peak."
     )
+    schedule: Schedule = Field(
+        default="cosine",
+        description="How the learning rate goes after its warmup: cosine falls over all the rest, wsd (warmup, stable, "
+        "decay) stays at the peak and falls at the end, constant stays.",
+    )
+    decay_fraction: float = Field(
+        default=0.2, gt=0, le=1, description="Share of a wsd run, its end, over which the learning rate falls."
+    )
     final_learning_rate_fraction: float = Field(
         default=0.0,
         ge=0,
         le=1,
-        description="Where the cosine ends, at the run's own last step, as a share of the peak.",
+        description="Where the fall of cosine or wsd ends, at the run's own last step, as a share of the peak.",
     )
     weight_decay: float = Field(
         default=0.01, ge=0, le=1, description="Decoupled weight decay of AdamW, on matrices only."
@@ -178,6 +188,15 @@ class RecipeConfig(Section):
             raise ValueError(
                 f"tokens: {self.tokens:,} is less than one batch of {self.batch_size_tokens:,} (batch_size_tokens), "
                 "so there is no step; give more tokens or a smaller batch"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _warmup_ends_before_decay(self) -> "RecipeConfig":
+        if self.schedule == "wsd" and self.warmup_fraction + self.decay_fraction > 1:
+            raise ValueError(
+                f"decay_fraction: {self.decay_fraction:g} and a warmup_fraction of {self.warmup_fraction:g} are more "
+                "than the whole run; make one of them smaller"
             )
         return self
 

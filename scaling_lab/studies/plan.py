@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaling_lab.config.identity import run_identity
+from scaling_lab.config.identity import differences, run_identity
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.model.cost import flops_per_token
@@ -53,7 +53,7 @@ def is_complete(config: RunConfig, dataset: Dataset) -> bool:
     precision = config.machine.precision
     if precision == "auto":  # what the machine chose then; a run that is done is not done again for it
         precision = before.get("machine.precision", "")
-    return before == run_identity(config, dataset.fingerprint, precision)
+    return not differences(before, run_identity(config, dataset.fingerprint, precision))
 
 
 def _cost(config: RunConfig, vocab_size: int) -> float:

@@ -11,7 +11,7 @@ first written: W&B may hold them already, and takes no second one.
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,7 @@ class Journal:
                 f"{path}: the checkpoint is at step {last_step}, and the journal's rows end before; "
                 "give the run another --name, or remove its folder to begin again"
             )
-        header = {"schema_version": SCHEMA_VERSION}
-        write_whole(path, "".join(json.dumps(row) + "\n" for row in [header, *kept]))
+        write_journal(path, kept)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
         self._ahead = {_place(row) for row in kept if row[TRAIN_STEP] >= last_step}
 
@@ -73,6 +72,12 @@ class Journal:
 def _place(row: Mapping[str, Any]) -> tuple[int, bool]:
     """A row's step, and whether it is an evaluation's; no two rows share both."""
     return row[TRAIN_STEP], VAL_LOSS in row
+
+
+def write_journal(path: Path, rows: Iterable[Row]) -> None:
+    """Put a journal of these rows in place of what is there, whole or not at all."""
+    header = {"schema_version": SCHEMA_VERSION}
+    write_whole(path, "".join(json.dumps(row) + "\n" for row in [header, *rows]))
 
 
 def read_journal(path: Path) -> Iterator[Row]:

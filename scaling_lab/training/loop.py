@@ -8,6 +8,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,13 +32,17 @@ from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpo
 from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.distributed import PeerGone, World
 from scaling_lab.training.evaluation import Evaluation, evaluate
-from scaling_lab.training.optimizer import build_optimizer, learning_rate_at, set_learning_rate
+from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
 from scaling_lab.training.outcome import Outcome
 from scaling_lab.training.plan import RunPlan, plan_run
 from scaling_lab.training.run_folder import RunFolder
+from scaling_lab.training.schedule import learning_rate_at
 from scaling_lab.training.stop import StopSignal
 
 Watch = Callable[[RunPlan, Row], None]
+
+# What the leader tells the others in place of a checkpoint, where the run is complete.
+_NOTHING_TO_DO = "nothing"
 
 
 @dataclass
@@ -103,10 +108,11 @@ def train(
         folder.require_same(identity)
         outcome = Outcome(config, dataset, plan, machine, folder, identity)
         if outcome.complete:
+            world.same(_NOTHING_TO_DO)
             if handed_by_agent():
                 outcome.mirror_again()
             return read_run(folder.path)
-        checkpoint = world.same(load_newest_checkpoint(folder.checkpoints))
+        checkpoint = world.same(load_newest_checkpoint(folder.checkpoints) or {})
         run = _restore(config, dataset, plan, machine, folder, world, checkpoint)
         if folder.results() is None and not run.progress.step:
             # Of a run that is gone: nothing says that its rows would be those of this one.
@@ -128,7 +134,10 @@ def follow(config: RunConfig, world: World) -> None:
     # Whoever asks a run to stop asks all of its processes; the leader decides for all when that is.
     with contextlib.suppress(PeerGone, DivergedError), StopSignal():
         folder = RunFolder(config.run_dir)
-        run = _restore(config, dataset, plan, machine, folder, world, world.same(None))
+        checkpoint = world.same(None)
+        if checkpoint == _NOTHING_TO_DO:
+            return
+        run = _restore(config, dataset, plan, machine, folder, world, checkpoint)
         for step in world.steps_to_follow():
             _take_step(run, step, lambda: None)
 
@@ -148,7 +157,7 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         _loop(run, recorder, stop)
     except Stopped:
         if run.saved_step != run.progress.step:
-            _save(run, recorder)
+            _save(run, recorder, run.folder.checkpoints)
         raise
 
 
@@ -162,9 +171,12 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         if progress.step in run.plan.evaluation_steps:
             _evaluate(run, recorder, stop)
         recorder.step_done(progress.step)
+        if progress.step == run.plan.trunk_steps:
+            _save(run, recorder, run.folder.trunk)
         last_step = progress.step == run.plan.n_steps
         if last_step or time.monotonic() - last_save >= run.config.machine.checkpoint_every_seconds:
-            _save(run, recorder)
+            _save(run, recorder, run.folder.checkpoints)
+            run.saved_step = progress.step
             last_save = time.monotonic()
 
 
@@ -270,15 +282,14 @@ def _save_best(run: Run, result: Evaluation) -> None:
     save_tensors(run.folder.path / BEST_MODEL_NAME, content)
 
 
-def _save(run: Run, recorder: Recorder) -> None:
+def _save(run: Run, recorder: Recorder, folder: Path) -> None:
     recorder.journal.sync()
     state = {
         "model": run.model.state_dict(),
         "optimizer": run.optimizer.state_dict(),
         "progress": asdict(run.progress),
     }
-    save_checkpoint(run.folder.checkpoints, run.progress.step, state)
-    run.saved_step = run.progress.step
+    save_checkpoint(folder, run.progress.step, state)
 
 
 def _restore(
@@ -288,13 +299,13 @@ def _restore(
     machine: Machine,
     folder: RunFolder,
     world: World,
-    checkpoint: dict[str, Any] | None,
+    checkpoint: dict[str, Any],
 ) -> Run:
-    """A run at a checkpoint, or at its beginning where there is none."""
+    """A run at a checkpoint, or at its beginning where that is empty."""
     model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
     optimizer = build_optimizer(model, config.recipe)
     progress = Progress()
-    if checkpoint is not None:
+    if checkpoint:
         model.load_state_dict(checkpoint["model"])
         optimizer.load_state_dict(checkpoint["optimizer"])
         progress = Progress(**checkpoint["progress"])

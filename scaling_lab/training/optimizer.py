@@ -1,6 +1,4 @@
-"""AdamW and its schedule: a short linear rise, then a cosine that ends at the run's own last step."""
-
-import math
+"""AdamW, with the same rate for every group."""
 
 import torch
 from torch import nn
@@ -17,16 +15,6 @@ def build_optimizer(model: nn.Module, recipe: RecipeConfig) -> torch.optim.AdamW
         {"params": vectors, "weight_decay": 0.0},
     ]
     return torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(recipe.beta1, recipe.beta2), fused=True)
-
-
-def learning_rate_at(step: int, n_steps: int, recipe: RecipeConfig) -> float:
-    """Learning rate of 0-based `step` of `n_steps`."""
-    warmup_steps = round(recipe.warmup_fraction * n_steps)
-    if step < warmup_steps:
-        return recipe.learning_rate * (step + 1) / warmup_steps
-    progress = (step - warmup_steps) / (n_steps - warmup_steps)
-    floor = recipe.final_learning_rate_fraction
-    return recipe.learning_rate * (floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * progress)))
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

@@ -7,6 +7,7 @@ from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.errors import ConfigError
 from scaling_lab.model import cost
+from scaling_lab.training.schedule import decay_begin
 
 # A micro-batch is kept in this much memory where nobody says otherwise.
 MICRO_BATCH_BYTES = 2**30
@@ -19,7 +20,7 @@ MANY_EPOCHS = 4
 
 @dataclass(frozen=True)
 class RunPlan:
-    """Numbers of a run, each in the unit its name says."""
+    """Numbers of a run, each in the unit its name says; trunk_steps are those before a wsd run's decay."""
 
     parameters: cost.ParameterCounts
     n_steps: int
@@ -32,6 +33,7 @@ class RunPlan:
     micro_batch_tokens: int
     memory_bytes: int
     evaluation_steps: tuple[int, ...]
+    trunk_steps: int | None
 
     def estimated_seconds(self, peak_flops_per_second: float) -> float:
         """Training time at an assumed share of the given ceiling."""
@@ -86,6 +88,7 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
         micro_batch_tokens=micro_batch_tokens,
         memory_bytes=cost.training_bytes(config.model, dataset.vocab_size, micro_batch_tokens),
         evaluation_steps=evenly_spread(recipe.evaluations, n_steps),
+        trunk_steps=decay_begin(n_steps, recipe) if recipe.schedule == "wsd" else None,
     )
 
 

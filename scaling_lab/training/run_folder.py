@@ -18,6 +18,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.checkpoints = path / "checkpoints"
+        self.trunk = path / "trunk"
         self._lock: IO[str] | None = None
 
     def __enter__(self) -> "RunFolder":
