@@ -4,7 +4,8 @@ config.yaml            the resolved RunConfig
 metrics.jsonl          the journal, one row a step
 metrics.json           the same, by column, for plotting
 training_results.json  identity, state, and the figures that matter
-best_model.pt          weights with the lowest validation loss
+best_model.pt          weights with the lowest validation loss, and what builds the model they belong to
+best_model.safetensors the same for other programs: facts are in its metadata
 last_error.json        how the last command ended, where it was an error
 .lock                  held by the process that trains the run
 """
@@ -22,6 +23,7 @@ CONFIG_NAME = "config.yaml"
 METRICS_NAME = "metrics.json"
 RESULTS_NAME = "training_results.json"
 BEST_MODEL_NAME = "best_model.pt"
+BEST_WEIGHTS_NAME = "best_model.safetensors"
 LAST_ERROR_NAME = "last_error.json"
 LOCK_NAME = ".lock"
 # Of a study, in a folder of its own; names the folders of its runs.

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import torch as safetensors_torch
 
 from scaling_lab.errors import CheckpointError
 from scaling_lab.files import sha256_of, written_whole
@@ -66,6 +67,13 @@ def save_tensors(path: Path, content: dict[str, Any]) -> None:
     """`torch.save`, safe from a power cut when this returns, and never half-written under its own name."""
     with written_whole(path) as stream:
         torch.save(content, stream)
+
+
+def save_weights(path: Path, weights: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:
+    """The weights as safetensors, whole or not at all; each fact is JSON in the file's metadata."""
+    on_cpu = {name: weight.detach().cpu().contiguous() for name, weight in weights.items()}
+    with written_whole(path) as stream:
+        stream.write(safetensors_torch.save(on_cpu, {name: json.dumps(fact) for name, fact in facts.items()}))
 
 
 def load_tensors(path: Path) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, Journal, Row, read_journal
 from scaling_lab.tracking.mirror import Mirror
 from scaling_lab.tracking.recorder import Recorder
-from scaling_lab.tracking.results import BEST_MODEL_NAME
+from scaling_lab.tracking.results import BEST_MODEL_NAME, BEST_WEIGHTS_NAME
 from scaling_lab.tracking.wandb_run import WandbRun, handed_by_agent
-from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors
+from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors, save_weights
 from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.distributed import PeerGone, World
 from scaling_lab.training.evaluation import Evaluation, evaluate
@@ -270,16 +270,17 @@ def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
 
 
 def _save_best(run: Run, result: Evaluation) -> None:
-    """`best_model.pt`: weights, and what is needed to build the model they belong to."""
-    content = {
-        "model": run.model.state_dict(),
+    """Weights, and what is needed to build the model they belong to; for other programs as safetensors too."""
+    facts = {
         "config": run.config.model.model_dump(),
         "vocab_size": run.dataset.vocab_size,
         "data_fingerprint": run.dataset.fingerprint,
         "step": run.progress.step,
         **asdict(result),
     }
-    save_tensors(run.folder.path / BEST_MODEL_NAME, content)
+    weights = run.model.state_dict()
+    save_tensors(run.folder.path / BEST_MODEL_NAME, {"model": weights, **facts})
+    save_weights(run.folder.path / BEST_WEIGHTS_NAME, weights, facts)
 
 
 def _save(run: Run, recorder: Recorder, folder: Path) -> None:

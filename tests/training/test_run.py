@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors import torch as safetensors_torch
 
 from scaling_lab.config import RunConfig, load_config
 from scaling_lab.errors import ConfigError, UsageError
@@ -106,6 +108,17 @@ def test_the_same_seed_gives_the_same_journal_but_for_times(small_run: MakeConfi
     first, second, other = (train(small_run(name=name, seed=seed)) for name, seed in (("a", 1), ("b", 1), ("c", 2)))
     assert untimed_rows(first) == untimed_rows(second)
     assert untimed_rows(first) != untimed_rows(other)
+
+
+def test_the_best_weights_are_there_for_other_programs_too(small_run: MakeConfig) -> None:
+    folder = train(small_run()).folder
+    content = load_tensors(folder / "best_model.pt")
+    weights = safetensors_torch.load_file(folder / "best_model.safetensors")
+    assert weights.keys() == content["model"].keys()
+    assert all(torch.equal(weights[name], content["model"][name]) for name in weights)
+    with safe_open(folder / "best_model.safetensors", "pt") as file:
+        facts = {name: json.loads(text) for name, text in file.metadata().items()}
+    assert facts == {name: value for name, value in content.items() if name != "model"}
 
 
 def test_micro_batch_size_changes_no_loss(small_run: MakeConfig) -> None:
