@@ -18,7 +18,7 @@ LEVELS = (
     ("tracking",),
     ("history", "laws"),
     ("training", "studies"),
-    ("sampling",),
+    ("planning", "sampling"),
     ("report",),
     ("commands",),
 )
@@ -26,8 +26,8 @@ LEVEL = {stage: level for level, stages in enumerate(LEVELS) for stage in stages
 
 # Where a package that is slow to import may be imported at all.
 HOMES = {
-    "torch": ("data/batches.py", "model/", "training/", "sampling/"),
-    "wandb": ("tracking/", "studies/", "history/"),
+    "torch": ("data/batches.py", "model/", "training/", "planning/rehearsal.py", "sampling/"),
+    "wandb": ("tracking/", "studies/", "history/", "planning/rehearsal.py"),
     "wandb_workspaces": ("studies/",),
     "plotly": ("report/",),
     "scipy": ("laws/",),

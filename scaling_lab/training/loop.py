@@ -11,17 +11,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from scaling_lab.config.identity import run_identity
 from scaling_lab.config.schema import RunConfig
-from scaling_lab.data.batches import Batch, TrainingStream
 from scaling_lab.data.configured import open_configured
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.errors import DivergedError, Stopped
 from scaling_lab.history.runs import RunRecord, read_run
 from scaling_lab.model import cost
-from scaling_lab.model.transformer import Transformer
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, Journal, Row, read_journal
 from scaling_lab.tracking.mirror import Mirror
@@ -32,11 +28,10 @@ from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpo
 from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.distributed import PeerGone, World
 from scaling_lab.training.evaluation import Evaluation, evaluate
-from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
+from scaling_lab.training.learner import Learner, StepTaken
 from scaling_lab.training.outcome import Outcome
 from scaling_lab.training.plan import RunPlan, plan_run
 from scaling_lab.training.run_folder import RunFolder
-from scaling_lab.training.schedule import learning_rate_at
 from scaling_lab.training.stop import StopSignal
 
 Watch = Callable[[RunPlan, Row], None]
@@ -55,17 +50,6 @@ class Progress:
     best_step: int = 0
 
 
-@dataclass(frozen=True)
-class StepTaken:
-    """What a step gave: lengths of its pieces, loss (nats a token), gradient norm before clipping, rate, seconds."""
-
-    lengths: list[int]
-    loss: float
-    grad_norm: float
-    learning_rate: float
-    seconds: float
-
-
 @dataclass
 class Run:
     """Everything the loop works with."""
@@ -75,9 +59,7 @@ class Run:
     plan: RunPlan
     machine: Machine
     folder: RunFolder
-    model: Transformer
-    optimizer: torch.optim.Optimizer
-    stream: TrainingStream
+    learner: Learner
     progress: Progress
     world: World
     saved_step: int | None = None
@@ -139,7 +121,7 @@ def follow(config: RunConfig, world: World) -> None:
             return
         run = _restore(config, dataset, plan, machine, folder, world, checkpoint)
         for step in world.steps_to_follow():
-            _take_step(run, step, lambda: None)
+            run.learner.take_step(step, lambda: None)
 
 
 def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
@@ -167,7 +149,8 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     last_save = time.monotonic()
     for step in range(progress.step, run.plan.n_steps):
         run.world.lead(step)
-        recorder.log(_training_row(run, _take_step(run, step, lambda: stop.raise_if_received(str(run.folder.path)))))
+        taken = run.learner.take_step(step, lambda: stop.raise_if_received(str(run.folder.path)))
+        recorder.log(_training_row(run, taken))
         if progress.step in run.plan.evaluation_steps:
             _evaluate(run, recorder, stop)
         recorder.step_done(progress.step)
@@ -178,49 +161,6 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
             _save(run, recorder, run.folder.checkpoints)
             run.saved_step = progress.step
             last_save = time.monotonic()
-
-
-def _take_step(run: Run, step: int, may_stop: Callable[[], None]) -> StepTaken:
-    """One step (0-based): batch, loss, backward, clip, finite?, update. `may_stop` may raise before any micro-batch."""
-    begin = time.perf_counter()
-    batch = run.stream.batch(step)
-    learning_rate = learning_rate_at(step, run.plan.n_steps, run.config.recipe)
-    set_learning_rate(run.optimizer, learning_rate)
-    loss = _accumulate_gradient(run, batch, may_stop)
-    grad_norm = torch.nn.utils.clip_grad_norm_(run.model.parameters(), run.config.recipe.grad_clip)
-    _require_finite(run, step + 1, loss, grad_norm)
-    run.optimizer.step()
-    run.optimizer.zero_grad(set_to_none=True)
-    run.machine.synchronize()
-    return StepTaken(batch.lengths, loss.item(), grad_norm.item(), learning_rate, time.perf_counter() - begin)
-
-
-def _accumulate_gradient(run: Run, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
-    """Mean loss of the batch (nats a token, a scalar on the device), its gradient left in the parameters.
-
-    Each micro-batch adds its sum over the batch's own number of targets, so how it was cut, and who did which, changes
-    nothing.
-    """
-    n_targets = batch.n_targets
-    total = torch.zeros((), device=run.machine.device)
-    for micro in batch.share(run.world.rank, run.world.size, run.plan.micro_batch_tokens):
-        may_stop()
-        micro = micro.to(run.machine.device)
-        with run.machine.autocast():
-            loss = run.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
-        loss.backward()
-        total += loss.detach()
-    run.world.add_up(run.model, total)
-    return total
-
-
-def _require_finite(run: Run, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
-    # Before optimizer.step(): NaN moments would survive a resume.
-    if not torch.isfinite(torch.stack((loss, grad_norm))).all():
-        raise DivergedError(
-            f"{run.folder.path}: step {step}: loss {loss.item():.4g}, gradient norm {grad_norm.item():.4g}; "
-            f"the weights were not touched; try a lower --learning-rate than {run.config.recipe.learning_rate:g}"
-        )
 
 
 def _training_row(run: Run, taken: StepTaken) -> Row:
@@ -246,7 +186,7 @@ def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     """Score the whole validation split, record it, and keep the weights if they are the best so far."""
     progress = run.progress
     result = evaluate(
-        run.model,
+        run.learner.model,
         run.dataset.val,
         run.machine,
         run.config.data.sequence_length,
@@ -278,18 +218,14 @@ def _save_best(run: Run, result: Evaluation) -> None:
         "step": run.progress.step,
         **asdict(result),
     }
-    weights = run.model.state_dict()
+    weights = run.learner.model.state_dict()
     save_tensors(run.folder.path / BEST_MODEL_NAME, {"model": weights, **facts})
     save_weights(run.folder.path / BEST_WEIGHTS_NAME, weights, facts)
 
 
 def _save(run: Run, recorder: Recorder, folder: Path) -> None:
     recorder.journal.sync()
-    state = {
-        "model": run.model.state_dict(),
-        "optimizer": run.optimizer.state_dict(),
-        "progress": asdict(run.progress),
-    }
+    state = {**run.learner.state(), "progress": asdict(run.progress)}
     save_checkpoint(folder, run.progress.step, state)
 
 
@@ -303,12 +239,9 @@ def _restore(
     checkpoint: dict[str, Any],
 ) -> Run:
     """A run at a checkpoint, or at its beginning where that is empty."""
-    model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
-    optimizer = build_optimizer(model, config.recipe)
+    learner = Learner(config, dataset, plan, machine, world)
     progress = Progress()
     if checkpoint:
-        model.load_state_dict(checkpoint["model"])
-        optimizer.load_state_dict(checkpoint["optimizer"])
+        learner.load(checkpoint)
         progress = Progress(**checkpoint["progress"])
-    stream = TrainingStream(dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed)
-    return Run(config, dataset, plan, machine, folder, model, optimizer, stream, progress, world)
+    return Run(config, dataset, plan, machine, folder, learner, progress, world)

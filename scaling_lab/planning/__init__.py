@@ -1,0 +1,1 @@
+"""What a ladder would cost in time, memory and money, before it is trained."""

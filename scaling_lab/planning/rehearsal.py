@@ -1,0 +1,156 @@
+"""A run tried for some seconds on this machine: what a step, an evaluation and its memory really take.
+
+Each run is tried in a process of its own, which does what `scaling-lab train` does, so that the peak of one is not the
+peak of another. A step that takes longer than there is time for is measured by its first micro-batches.
+"""
+
+import multiprocessing
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+
+import torch
+
+from scaling_lab.config.schema import RunConfig
+from scaling_lab.data.batches import TrainingStream, evaluation_batches
+from scaling_lab.data.configured import open_configured
+from scaling_lab.data.dataset import Dataset
+from scaling_lab.errors import ScalingLabError
+from scaling_lab.training.device import Machine, choose_machine
+from scaling_lab.training.distributed import World
+from scaling_lab.training.evaluation import evaluate
+from scaling_lab.training.learner import Learner
+from scaling_lab.training.plan import RunPlan, plan_run
+
+# Of the time for a run, the share that goes to evaluation.
+_EVALUATION_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What was measured of a run, seconds and bytes; starting is everything before the first step."""
+
+    starting_seconds: float
+    step_seconds: float
+    evaluation_seconds: float
+    peak_bytes: int
+    processor: str
+
+
+def rehearse(config: RunConfig, seconds: float) -> Rehearsal:
+    """Try a run for about `seconds`, two micro-batches at least.
+
+    Raises:
+        ScalingLabError: if its process ends before it has measured anything; memory that ran out, most likely.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(config, seconds, time.time(), theirs), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        return ours.recv()
+    except EOFError:
+        process.join()
+        raise ScalingLabError(
+            f"{config.run_name}: the process that tried it ended with {process.exitcode} (out of memory, most likely); "
+            "give a smaller machine.micro_batch_tokens, or --hardware for a card that isn't here"
+        ) from None
+    finally:
+        process.join()
+
+
+def _measure(config: RunConfig, seconds: float, begin: float, answer: Connection) -> None:
+    # What training brings along, for the memory it takes: the SDK, and all that writes a run's folder.
+    import scaling_lab.training.loop  # noqa: F401
+
+    if config.tracking.mode != "disabled":
+        import wandb  # noqa: F401
+    dataset = open_configured(config.data)
+    machine = choose_machine(config.machine)
+    plan = plan_run(config, dataset)
+    learner = Learner(config, dataset, plan, machine, World.alone())
+    starting_seconds = time.time() - begin  # of two processes, so by the clock on the wall
+    step_seconds = _step_seconds(learner, dataset, plan, seconds * (1 - _EVALUATION_SHARE))
+    evaluation_seconds = _evaluation_seconds(learner, dataset, seconds * _EVALUATION_SHARE)
+    answer.send(Rehearsal(starting_seconds, step_seconds, evaluation_seconds, _peak_bytes(machine), machine.processor))
+    answer.close()
+
+
+class _Enough(Exception):  # noqa: N818 - no error: the way out of a step that takes longer than there is time for
+    pass
+
+
+class _Laps:
+    """Called between two micro-batches; leaves the step once there is no more time, and there are two laps."""
+
+    def __init__(self, seconds: float, synchronize: Callable[[], None]) -> None:
+        self._end, self._synchronize = time.perf_counter() + seconds, synchronize
+        self.times: list[float] = []
+
+    def __call__(self) -> None:
+        self._synchronize()
+        self.times.append(time.perf_counter())
+        if len(self.times) > 2 and self.times[-1] > self._end:
+            raise _Enough
+
+    @property
+    def over(self) -> bool:
+        """Whether there is no more time."""
+        return time.perf_counter() > self._end
+
+    def lap_seconds(self) -> float:
+        """Seconds a micro-batch; the first, which warms up, is left out."""
+        laps = [end - begin for begin, end in zip(self.times, self.times[1:], strict=False)]
+        return statistics.fmean(laps[1:] or laps)
+
+
+def _step_seconds(learner: Learner, dataset: Dataset, plan: RunPlan, seconds: float) -> float:
+    """Seconds a step: of whole ones, or put together of micro-batches and an update."""
+    laps = _Laps(seconds, learner.machine.synchronize)
+    steps: list[float] = []
+    try:
+        while len(steps) < 2 or not laps.over:
+            steps.append(learner.take_step(len(steps), laps).seconds)
+    except _Enough:
+        if len(steps) > 1:
+            return statistics.fmean(steps[1:])
+        config = learner.config
+        stream = TrainingStream(
+            dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
+        )
+        n_laps = sum(1 for _ in stream.batch(0).micro_batches(plan.micro_batch_tokens))
+        begin = time.perf_counter()
+        learner.update(0, torch.zeros((), device=learner.machine.device))
+        learner.machine.synchronize()
+        return n_laps * laps.lap_seconds() + time.perf_counter() - begin
+    return statistics.fmean(steps[1:])
+
+
+def _evaluation_seconds(learner: Learner, dataset: Dataset, seconds: float) -> float:
+    """Seconds of one pass over the validation split: of a whole one, or by its first batches."""
+    config, plan, machine = learner.config, learner.plan, learner.machine
+    laps = _Laps(seconds, machine.synchronize)
+    begin = time.perf_counter()
+    try:
+        evaluate(
+            learner.model,
+            dataset.val,
+            machine,
+            config.data.sequence_length,
+            plan.micro_batch_tokens,
+            between_batches=laps,
+        )
+    except _Enough:
+        batches = evaluation_batches(dataset.val, plan.micro_batch_tokens, config.data.sequence_length)
+        return sum(1 for _ in batches) * laps.lap_seconds()
+    return time.perf_counter() - begin
+
+
+def _peak_bytes(machine: Machine) -> int:
+    if machine.device.type == "cuda":
+        return torch.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

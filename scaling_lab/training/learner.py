@@ -1,0 +1,100 @@
+"""One optimizer step: batch, loss, backward, clip, finite?, update. Nothing here is about files or W&B."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from scaling_lab.config.schema import RunConfig
+from scaling_lab.data.batches import Batch, TrainingStream
+from scaling_lab.data.dataset import Dataset
+from scaling_lab.errors import DivergedError
+from scaling_lab.model.transformer import Transformer
+from scaling_lab.training.device import Machine
+from scaling_lab.training.distributed import World
+from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
+from scaling_lab.training.plan import RunPlan
+from scaling_lab.training.schedule import learning_rate_at
+
+
+@dataclass(frozen=True)
+class StepTaken:
+    """What a step gave: lengths of its pieces, loss (nats a token), gradient norm before clipping, rate, seconds."""
+
+    lengths: list[int]
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    seconds: float
+
+
+class Learner:
+    """A model with its optimizer and the line of tokens it reads; in a world of several, one process's share of it."""
+
+    def __init__(self, config: RunConfig, dataset: Dataset, plan: RunPlan, machine: Machine, world: World) -> None:
+        self.config, self.plan, self.machine, self.world = config, plan, machine, world
+        self.model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
+        self.optimizer = build_optimizer(self.model, config.recipe)
+        self._stream = TrainingStream(
+            dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What `load` takes: weights, and the optimizer's running means."""
+        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Go back to a state."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+    def take_step(self, step: int, may_stop: Callable[[], None]) -> StepTaken:
+        """Take one step (0-based). `may_stop` may raise before any micro-batch; the weights are then untouched.
+
+        Raises:
+            DivergedError: if loss or gradient became NaN or infinite; the weights are untouched.
+        """
+        begin = time.perf_counter()
+        batch = self._stream.batch(step)
+        learning_rate = learning_rate_at(step, self.plan.n_steps, self.config.recipe)
+        set_learning_rate(self.optimizer, learning_rate)
+        loss = self._accumulate_gradient(batch, may_stop)
+        grad_norm = self.update(step, loss)
+        self.machine.synchronize()
+        return StepTaken(batch.lengths, loss.item(), grad_norm.item(), learning_rate, time.perf_counter() - begin)
+
+    def update(self, step: int, loss: torch.Tensor) -> torch.Tensor:
+        """Clip the gradient that is there, update the weights by it, and drop it; its norm before. Raises as above."""
+        grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.recipe.grad_clip)
+        self._require_finite(step + 1, loss, grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return grad_norm
+
+    def _accumulate_gradient(self, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
+        """Mean loss of the batch (nats a token, a scalar on the device), its gradient left in the parameters.
+
+        Each micro-batch adds its sum over the batch's own number of targets, so how it was cut, and who did which,
+        changes nothing.
+        """
+        n_targets = batch.n_targets
+        total = torch.zeros((), device=self.machine.device)
+        for micro in batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens):
+            may_stop()
+            micro = micro.to(self.machine.device)
+            with self.machine.autocast():
+                loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
+            loss.backward()
+            total += loss.detach()
+        self.world.add_up(self.model, total)
+        return total
+
+    def _require_finite(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
+        # Before optimizer.step(): NaN moments would survive a resume.
+        if not torch.isfinite(torch.stack((loss, grad_norm))).all():
+            raise DivergedError(
+                f"{self.config.run_dir}: step {step}: loss {loss.item():.4g}, gradient norm {grad_norm.item():.4g}; "
+                f"the weights were not touched; try a lower --learning-rate than {self.config.recipe.learning_rate:g}"
+            )

@@ -1,0 +1,74 @@
+"""`scaling-lab plan`: what a ladder costs, here and on a card."""
+
+import json
+from pathlib import Path
+
+import pytest
+from cli_in_process import CommandLine
+from corpora import write_corpus
+
+SMALL = (
+    *("plan", "--ladder", "mini", "--data-dir", "music", "--batch-size-tokens", "256", "--tokens", str(256 * 20)),
+    *("-o", "data.sequence_length=64", "--threads", "1", "--precision", "fp32"),
+)
+
+
+@pytest.fixture(autouse=True)
+def music(folder: Path) -> None:
+    write_corpus(folder / "music")
+
+
+def test_a_card_is_assumed_and_said_so(scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*SMALL, "--ladder", "full", "--hardware", "h200", "--price-per-hour", "4")
+    assert ended.code == 0, ended.err
+    lines = ended.out.splitlines()
+    assert lines[0].split() == ["run", "parameters", "steps", "tokens", "FLOPs", "memory", "time", "price"]
+    assert [line.split()[0] for line in lines[1:7]] == [
+        *(f"full-{size}-seed0" for size in ("tiny", "small", "medium", "large", "xl")),
+        "all",
+    ]
+    assert "full-xl-seed0: assumed: 50% of 790 TFLOP/s" in lines
+    assert any(line.startswith("note: few-steps: 20 steps are few") for line in lines)
+
+
+def test_the_numbers_of_a_card_add_up(scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*SMALL, "--ladder", "full", "--hardware", "a100", "--price-per-hour", "2", "--json")
+    runs = json.loads(ended.out)["runs"]
+    for run, mfu in zip(runs, (0.2, 0.3, 0.4, 0.48, 0.5), strict=True):
+        training_seconds = run["total_flops"] / (mfu * 250e12)
+        assert (
+            training_seconds < run["seconds"] < 4 * training_seconds
+        )  # with ten evaluations of a tenth as many tokens
+        assert run["price"] == pytest.approx(run["seconds"] / 3600 * 2)
+    assert [run["parameters"]["total"] for run in runs] == sorted(run["parameters"]["total"] for run in runs)
+
+
+@pytest.mark.slow
+def test_this_machine_is_measured(scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*SMALL, "--seconds", "1", "--json")
+    assert ended.code == 0, ended.err
+    runs = json.loads(ended.out)["runs"]
+    assert all(run["basis"].startswith("measured on ") and run["seconds"] > 0 for run in runs)
+    # A process with torch in it takes more than its few weights.
+    assert all(run["memory_bytes"] > 100 * 2**20 for run in runs)
+    assert "price" not in runs[0]
+    assert ended.err.splitlines() == [
+        f"plan: trying mini-{size}-seed0" for size in ("tiny", "small", "medium", "large", "xl")
+    ]
+    assert not Path("outputs").exists()
+
+
+@pytest.mark.slow
+def test_a_step_too_long_to_be_taken_is_measured_by_its_beginning(scaling_lab: CommandLine) -> None:
+    long = ("--tokens", str(2**22), "--batch-size-tokens", str(2**22), "-o", "machine.micro_batch_tokens=512")
+    ended = scaling_lab(*SMALL, *long, "--seconds", "1", "--json")
+    assert ended.code == 0, ended.err
+    for run in json.loads(ended.out)["runs"]:
+        assert run["n_steps"] == 1
+        assert run["seconds"] > 1  # 8,192 micro-batches and more
+
+
+def test_hardware_that_is_not_known_is_refused(scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*SMALL, "--hardware", "tpu")
+    assert ended.code == 2
+    assert "--hardware: 'tpu' is not known; give one of auto, cpu, h200, h100, a100" in ended.err
