@@ -1,5 +1,6 @@
 """One optimizer step: batch, loss, backward, clip, finite?, update. Nothing here is about files or W&B."""
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import torch
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.batches import Batch, TrainingStream
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.errors import DivergedError
+from scaling_lab.errors import DivergedError, UsageError
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.training.device import Machine
 from scaling_lab.training.distributed import World
@@ -31,10 +32,15 @@ class StepTaken:
 
 
 class Learner:
-    """A model with its optimizer and the line of tokens it reads; in a world of several, one process's share of it."""
+    """A model with its optimizer and the line of tokens it reads; in a world of several, one process's share of it.
+
+    Attributes:
+        micro_batch_tokens: at most so many tokens are worked on at once; fewer than planned once memory ran out.
+    """
 
     def __init__(self, config: RunConfig, dataset: Dataset, plan: RunPlan, machine: Machine, world: World) -> None:
         self.config, self.plan, self.machine, self.world = config, plan, machine, world
+        self.micro_batch_tokens = plan.micro_batch_tokens
         self.model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
         self.optimizer = build_optimizer(self.model, config.recipe)
         self._stream = TrainingStream(
@@ -42,25 +48,31 @@ class Learner:
         )
 
     def state(self) -> dict[str, Any]:
-        """What `load` takes: weights, and the optimizer's running means."""
-        return {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
+        """What `load` takes: weights, the optimizer's running means, and the micro-batch, which rounding depends on."""
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "micro_batch_tokens": self.micro_batch_tokens,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self.micro_batch_tokens = min(self.micro_batch_tokens, state.get("micro_batch_tokens", self.micro_batch_tokens))
 
     def take_step(self, step: int, may_stop: Callable[[], None]) -> StepTaken:
         """Take one step (0-based). `may_stop` may raise before any micro-batch; the weights are then untouched.
 
         Raises:
             DivergedError: if loss or gradient became NaN or infinite; the weights are untouched.
+            UsageError: if a micro-batch of one piece is more than memory holds.
         """
         begin = time.perf_counter()
         batch = self._stream.batch(step)
         learning_rate = learning_rate_at(step, self.plan.n_steps, self.config.recipe)
         set_learning_rate(self.optimizer, learning_rate)
-        loss = self._accumulate_gradient(batch, may_stop)
+        loss = self._gradient_that_fits(batch, may_stop)
         grad_norm = self.update(step, loss)
         self.machine.synchronize()
         return StepTaken(batch.lengths, loss.item(), grad_norm.item(), learning_rate, time.perf_counter() - begin)
@@ -73,22 +85,51 @@ class Learner:
         self.optimizer.zero_grad(set_to_none=True)
         return grad_norm
 
+    def _gradient_that_fits(self, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
+        """The same as below, in smaller micro-batches each time that memory runs out. Raises UsageError."""
+        while True:
+            try:
+                loss = self._accumulate_gradient(batch, may_stop)
+            except (RuntimeError, MemoryError) as error:
+                if not _ran_out_of_memory(error):
+                    raise
+                reason = str(error)
+            else:
+                self.world.add_up(self.model, loss)
+                return loss
+            # Only here is the error gone, and with it all that its traceback held.
+            self.optimizer.zero_grad(set_to_none=True)
+            self._shrink(max(batch.lengths), reason)
+
+    def _shrink(self, longest: int, reason: str) -> None:
+        if self.micro_batch_tokens <= longest:
+            raise UsageError(
+                f"{self.config.run_dir}: memory ran out over a single piece of {longest:,} tokens ({reason}); "
+                "give a smaller data.sequence_length or size, or a machine with more memory"
+            )
+        before, self.micro_batch_tokens = self.micro_batch_tokens, max(longest, self.micro_batch_tokens // 2)
+        print(
+            f"warning: {self.config.run_name}: memory ran out with micro-batches of {before:,} tokens; going on with "
+            f"{self.micro_batch_tokens:,}, which changes no loss beyond rounding",
+            file=sys.stderr,
+        )
+
     def _accumulate_gradient(self, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
-        """Mean loss of the batch (nats a token, a scalar on the device), its gradient left in the parameters.
+        """This process's share of the batch's mean loss (nats a token, on the device), its gradient in the parameters.
 
         Each micro-batch adds its sum over the batch's own number of targets, so how it was cut, and who did which,
         changes nothing.
         """
         n_targets = batch.n_targets
         total = torch.zeros((), device=self.machine.device)
-        for micro in batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens):
-            may_stop()
-            micro = micro.to(self.machine.device)
-            with self.machine.autocast():
-                loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
-            loss.backward()
-            total += loss.detach()
-        self.world.add_up(self.model, total)
+        for share in batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens):
+            for micro in share.micro_batches(self.micro_batch_tokens):
+                may_stop()
+                micro = micro.to(self.machine.device)
+                with self.machine.autocast():
+                    loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
+                loss.backward()
+                total += loss.detach()
         return total
 
     def _require_finite(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
@@ -98,3 +139,8 @@ class Learner:
                 f"{self.config.run_dir}: step {step}: loss {loss.item():.4g}, gradient norm {grad_norm.item():.4g}; "
                 f"the weights were not touched; try a lower --learning-rate than {self.config.recipe.learning_rate:g}"
             )
+
+
+def _ran_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """torch has a class of its own for a GPU's memory alone."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)

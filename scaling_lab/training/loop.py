@@ -190,7 +190,7 @@ def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         run.dataset.val,
         run.machine,
         run.config.data.sequence_length,
-        run.plan.micro_batch_tokens,
+        run.learner.micro_batch_tokens,
         between_batches=lambda: stop.raise_if_received(str(run.folder.path)),
     )
     if result.loss < progress.best_val_loss:
