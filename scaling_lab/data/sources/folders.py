@@ -32,7 +32,7 @@ def folders(inputs: Sequence[Path], format: str | None = None) -> Source:
     ignored: Counter[str] = Counter()
     for given in inputs:
         if not given.exists():
-            raise DataError(f"{given}: there is no such file or folder")
+            raise DataError(f"{given}: there is no such file or folder; give one with music in it")
         refuse_known(given)
         prefix = "" if len(inputs) == 1 else f"{given.name}/"
         for path in _files(given):
