@@ -21,6 +21,7 @@ COMMANDS = {
     "study": "Train every size of a ladder, fit the law, write the report.",
     "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
+    "tune": "Find how the best learning rate falls with size.",
     "sample": "Let a trained run write tunes, as ABC files.",
     "server": "Serve W&B's protocol on this machine, with no account.",
     "history": "Pull the rows of runs out of W&B, for other tools.",
