@@ -4,6 +4,8 @@ import math
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from scaling_lab.config import LADDERS, SIZES, load_config
 from scaling_lab.config.schema import ModelConfig
@@ -30,6 +32,21 @@ def test_the_formula_counts_every_tensor_of_every_preset(ladder: str, size: str)
     assert counts.non_embedding == total - VOCAB * config.d_model
     matrices = sum(parameter.numel() for parameter in model.parameters() if parameter.ndim == 2)
     assert counts.matmul == matrices
+
+
+@pytest.mark.parametrize("ladder", LADDERS)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_formula_counts_the_flops_that_torch_counts(ladder: str, size: str) -> None:
+    config = load_config(size=size, ladder=ladder, environ={}).model
+    lengths = [48, 16]
+    tokens_M = torch.zeros(sum(lengths), dtype=torch.int64)
+    # Of attention torch counts plain matrix products only, and of these the whole square.
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        Transformer(config, VOCAB, 0).loss(tokens_M, tokens_M, lengths).backward()
+    counted = counter.get_flop_counts()["Global"]
+    matmul = 6 * count_parameters(config, VOCAB).matmul * sum(lengths)
+    assert counted.pop(torch.ops.aten.mm) == matmul
+    assert sum(counted.values()) == 2 * (flops_of_pieces(config, VOCAB, lengths) - matmul)
 
 
 def test_six_n_alone_is_far_too_low_for_tiny_at_the_guides_length() -> None:
