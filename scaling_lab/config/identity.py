@@ -37,7 +37,10 @@ def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
 
 
 # Fields that a run of an earlier version doesn't name: it was trained with what is the default now.
-_NEW_FIELDS = {f"recipe.{name}": RecipeConfig.model_fields[name].default for name in ("schedule", "decay_fraction")}
+_NEW_FIELDS = {
+    f"recipe.{name}": RecipeConfig.model_fields[name].default
+    for name in ("parametrization", "schedule", "decay_fraction")
+}
 
 
 def _word(value: Any) -> str:

@@ -13,6 +13,7 @@ OPTIONS = (
     ("--seed", "N", "seed"),
     ("--batch-size-tokens", "TOKENS", "recipe.batch_size_tokens"),
     ("--learning-rate", "RATE", "recipe.learning_rate"),
+    ("--parametrization", "standard|mup", "recipe.parametrization"),
     ("--tokens", "TOKENS", "recipe.tokens"),
     ("--epochs", "N", "recipe.epochs"),
     ("--data-dir", "DIR", "data.dir"),

@@ -18,6 +18,7 @@ Ladder = Literal["full", "mini"]
 SIZES: tuple[Size, ...] = ("tiny", "small", "medium", "large", "xl")
 LADDERS: tuple[Ladder, ...] = ("full", "mini")
 
+Parametrization = Literal["standard", "mup"]
 Schedule = Literal["cosine", "wsd", "constant"]
 
 TrackingMode = Literal["auto", "online", "local", "offline", "disabled"]
@@ -152,6 +153,11 @@ class RecipeConfig(Section):
     learning_rate: float = Field(gt=0, le=1, description="Peak learning rate of AdamW.")
     warmup_fraction: float = Field(
         default=0.0, ge=0, lt=1, description="Share of the run over which the learning rate rises to its peak."
+    )
+    parametrization: Parametrization = Field(
+        default="standard",
+        description="How learning rate and initial weights go with d_model: standard leaves the rate alone, mup scales "
+        "both so that the best rate of the ladder's tiny serves every width.",
     )
     schedule: Schedule = Field(
         default="cosine",

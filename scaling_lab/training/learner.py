@@ -16,6 +16,7 @@ from scaling_lab.model.transformer import Transformer
 from scaling_lab.training.device import Machine
 from scaling_lab.training.distributed import World
 from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
+from scaling_lab.training.parametrization import scale_weights, width_ratio
 from scaling_lab.training.plan import RunPlan
 from scaling_lab.training.schedule import learning_rate_at
 
@@ -41,8 +42,10 @@ class Learner:
     def __init__(self, config: RunConfig, dataset: Dataset, plan: RunPlan, machine: Machine, world: World) -> None:
         self.config, self.plan, self.machine, self.world = config, plan, machine, world
         self.micro_batch_tokens = plan.micro_batch_tokens
+        ratio = width_ratio(config)
         self.model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
-        self.optimizer = build_optimizer(self.model, config.recipe)
+        scale_weights(self.model, ratio)
+        self.optimizer = build_optimizer(self.model, config.recipe, ratio)
         self._stream = TrainingStream(
             dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
         )
