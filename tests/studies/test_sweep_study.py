@@ -186,11 +186,13 @@ def test_a_trial_that_fails_is_named_and_tried_again_in_a_new_sweep(desk: Desk) 
 
     sweep, tiny = desk.sweep(), desk.steps("mini-tiny-seed0")
     cancelled = desk.run("sweep", "cancel", sweep, "--tracking", "local")
-    assert cancelled.stdout == f"sweep {sweep}: canceled\n"
+    # The agent may have asked for another trial before the study let it go, and the sweep is over then by itself.
+    over = "finished" if f"sweep {sweep}: is finished already" in cancelled.stderr else "canceled"
+    assert over == "finished" or cancelled.stdout == f"sweep {sweep}: canceled\n"
     broken.rmdir()
     again = desk.run(*arguments)
     assert again.returncode == 0, again.stderr
-    assert f"sweep {sweep} is canceled, and runs are not complete; a new one takes its place" in again.stderr
+    assert f"sweep {sweep} is {over}, and runs are not complete; a new one takes its place" in again.stderr
     # The new sweep holds the run that was complete before, too: told anew, not trained anew.
     assert desk.trials(desk.sweep()) == [("tiny", "finished", 8), ("small", "finished", 8)]
     assert desk.steps("mini-tiny-seed0") == tiny
