@@ -11,24 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scaling_lab.commands.chosen_runs import ChosenRuns, choose_runs
 from scaling_lab.commands.output_paths import require_file, written_to
-from scaling_lab.commands.pull_options import (
-    Entity,
-    Filter,
-    Group,
-    Project,
-    Store,
-    Sweep,
-    Tracking,
-    equal_values,
-    reading_mode,
-)
+from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
 from scaling_lab.errors import UsageError
-from scaling_lab.history.filters import RunFilters
 
 if TYPE_CHECKING:
     from scaling_lab.history.remote import ReadingMode
-    from scaling_lab.history.runs import LeftOut, RunRecord
     from scaling_lab.studies.analysis import StudyAnalysis
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -67,44 +56,33 @@ def report(
 
     Rows of a project are cached: what is complete is never pulled again.
     """
-    of_project = {"--entity": entity, "--sweep": sweep, "--group": group, "--filter": filters, "--store": store}
-    if project and results_dir:
-        raise UsageError("command line: --results-dir and --project both say where runs are; give one of them")
-    for option, value in of_project.items():
-        if value and not project:
-            raise UsageError(f"command line {option}: says which runs of a project; give --project too")
+    runs = choose_runs(results_dir, DEFAULT_FOLDER, project, entity, sweep, group, filters, tracking, store)
     if publish and not project:
         raise UsageError("command line --publish: a W&B Report is made in a project of W&B's; give --project too")
-    mode, equal = reading_mode(tracking), equal_values(filters)
     if publish:
-        _require_publishable(mode)
-    folder = results_dir or DEFAULT_FOLDER
-    selected = RunFilters(sweep, group, equal)
-    out = out or (_usual_place(project, selected) if project else folder / "report.html")
-    if project or folder.is_dir():  # else that there is no such folder is what matters
+        _require_publishable(runs.mode)
+    out = out or _usual_place(runs)
+    if project or runs.folder.is_dir():  # else that there is no such folder is what matters
         require_file(out)
-    from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse, study_results
 
-    if project:
-        records, left_out = _pulled(project, entity, selected, mode, store)
-    else:
-        records, left_out = read_runs(folder)
-    analysis = analyse(records, left_out)
+    analysis = analyse(*runs.read())
     with written_to(out):
         path = build_report(analysis, out)
     if publish and project:
-        _publish(analysis, project, entity, mode, sweep or group)
+        _publish(analysis, project, entity, runs.mode, sweep or group)
     if as_json:
         typer.echo(json.dumps(study_results(analysis), indent=2))
     else:
         typer.echo(f"{analysis.conclusion}\nreport: {path}")
 
 
-def _usual_place(project: str, filters: RunFilters) -> Path:
+def _usual_place(runs: ChosenRuns) -> Path:
     """A report of some runs never takes the place of the whole project's."""
-    return Path("outputs") / (f"{project}.{filters.file_stem}.html" if filters else f"{project}.html")
+    if runs.project is None:
+        return runs.folder / "report.html"
+    return Path("outputs") / f"{'.'.join(filter(None, (runs.project, runs.filters.file_stem)))}.html"
 
 
 def _require_publishable(mode: "ReadingMode") -> None:
@@ -126,13 +104,3 @@ def _publish(
     with opened(project, entity, mode) as source:
         address = publish_report(source, analysis, f"Scaling study: {study or project}")
     print(f"W&B Report: {address}", file=sys.stderr)
-
-
-def _pulled(
-    project: str, entity: str | None, filters: RunFilters, mode: "ReadingMode", store: Path | None
-) -> "tuple[list[RunRecord], list[LeftOut]]":
-    from scaling_lab.commands.progress import PullProgress
-    from scaling_lab.history.pull import pull_runs
-
-    with PullProgress(project) as progress:
-        return pull_runs(project, entity=entity, filters=filters, mode=mode, store=store, watch=progress.watch)

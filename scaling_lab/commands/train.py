@@ -38,14 +38,22 @@ def train(
     """
     runs = [options.resolve().config] if branch_at is None else _branches(options, branch_at)
     if dry_run:
-        for config in runs:
-            _print_plan(config, as_json)
+        plans = [_plan(config) for config in runs]
+        typer.echo(_as_json(plans, branch_at) if as_json else "\n\n".join(map(_as_text, plans)))
         return
     from scaling_lab.training.distributed import World
 
     with World.join() as world:
-        for place, config in enumerate(runs):
-            _train(config, runs[place - 1] if place else None, world, as_json)
+        records = [
+            _train(config, trunk, world, quiet=as_json) for trunk, config in zip([None, *runs], runs, strict=False)
+        ]
+    if world.leads and as_json:
+        typer.echo(_as_json([record.results for record in records if record], branch_at))
+
+
+def _as_json(contents: list[dict[str, Any]], branch_at: str | None) -> str:
+    """One object, or a list where several runs were asked for."""
+    return json.dumps(contents if branch_at is not None else contents[0], indent=2)
 
 
 def _branches(options: RunOptions, branch_at: str) -> "list[RunConfig]":
@@ -58,8 +66,8 @@ def _branches(options: RunOptions, branch_at: str) -> "list[RunConfig]":
     return branches_of(config, open_configured(config.data), fractions)
 
 
-def _train(config: "RunConfig", trunk: "RunConfig | None", world: "World", as_json: bool) -> None:
-    """Train one run, from where a shorter one's decay began if there is one."""
+def _train(config: "RunConfig", trunk: "RunConfig | None", world: "World", quiet: bool) -> "RunRecord | None":
+    """Train one run, from where a shorter one's decay began if there is one; its record, where this process leads."""
     from scaling_lab.tracking.results import error_kept
     from scaling_lab.training.branches import begin_from
     from scaling_lab.training.loop import follow
@@ -67,16 +75,16 @@ def _train(config: "RunConfig", trunk: "RunConfig | None", world: "World", as_js
     with error_kept(config.run_dir):
         if not world.leads:
             follow(config, world)
-            return
+            return None
         if trunk is not None:
             begin_from(trunk, config)
-        _tell(_led(config, world), as_json)
+        record = _led(config, world)
+    if not quiet:
+        _tell(record)
+    return record
 
 
-def _tell(record: "RunRecord", as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(record.results, indent=2))
-        return
+def _tell(record: "RunRecord") -> None:
     results = record.results
     bits = results.get("bits_per_character")
     typer.echo(
@@ -104,7 +112,7 @@ def _led(config: "RunConfig", world: "World") -> "RunRecord":
         return train_run(config, dataset, progress.watch, world)
 
 
-def _print_plan(config: "RunConfig", as_json: bool) -> None:
+def _plan(config: "RunConfig") -> dict[str, Any]:
     from scaling_lab.data.configured import open_configured
     from scaling_lab.training.device import choose_machine
     from scaling_lab.training.plan import plan_run
@@ -113,7 +121,7 @@ def _print_plan(config: "RunConfig", as_json: bool) -> None:
     plan = plan_run(config, dataset)
     machine = choose_machine(config.machine)
     seconds = plan.estimated_seconds(machine.peak_flops_per_second)
-    content = {
+    return {
         "name": config.run_name,
         "ladder": config.ladder,
         "size": config.size,
@@ -124,7 +132,6 @@ def _print_plan(config: "RunConfig", as_json: bool) -> None:
         "machine": machine.to_dict(),
         "notes": plan.notes(),
     }
-    typer.echo(json.dumps(content, indent=2) if as_json else _as_text(content))
 
 
 def _as_text(content: dict[str, Any]) -> str:

@@ -6,26 +6,18 @@ from typing import Annotated
 
 import typer
 
-from scaling_lab.commands.pull_options import (
-    Entity,
-    Filter,
-    Group,
-    Project,
-    Store,
-    Sweep,
-    Tracking,
-    equal_values,
-    reading_mode,
-)
-from scaling_lab.errors import UsageError
+from scaling_lab.commands.chosen_runs import choose_runs
+from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+USUAL_FOLDER = Path("outputs")
 
 
 @app.command()
 def tune(
     results_dir: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="A folder with runs in it. Absent: outputs.")
+        Path | None, typer.Option(metavar="DIR", help=f"A folder with runs in it. Absent: {USUAL_FOLDER}.")
     ] = None,
     project: Project = None,
     entity: Entity = None,
@@ -40,24 +32,10 @@ def tune(
 
     A best rate counts only between two worse ones, and a law takes three sizes; else what to train is said.
     """
-    if project and results_dir:
-        raise UsageError("command line: --results-dir and --project both say where runs are; give one of them")
-    from scaling_lab.history.runs import read_runs
+    runs = choose_runs(results_dir, USUAL_FOLDER, project, entity, sweep, group, filters, tracking, store)
     from scaling_lab.studies.tuning import tune as tuned
 
-    if project:
-        from scaling_lab.commands.progress import PullProgress
-        from scaling_lab.history.filters import RunFilters
-        from scaling_lab.history.pull import pull_runs
-
-        wanted = RunFilters(sweep, group, equal_values(filters))
-        with PullProgress(project) as progress:
-            records, left_out = pull_runs(
-                project, entity=entity, filters=wanted, mode=reading_mode(tracking), store=store, watch=progress.watch
-            )
-    else:
-        records, left_out = read_runs(results_dir or Path("outputs"))
-    found = tuned(records, left_out)
+    found = tuned(*runs.read())
     if as_json:
         typer.echo(json.dumps(found.to_dict(), indent=2))
         return

@@ -30,10 +30,6 @@ class RunFilters:
     def sweep_id(self) -> str | None:
         return self.sweep.rpartition("/")[2] if self.sweep else None
 
-    def __bool__(self) -> bool:
-        """Whether it leaves anything out."""
-        return bool(self.sweep or self.group or self.equal)
-
     def __str__(self) -> str:
         """In words, as a person gave it: sweep abc123, size=tiny or xl."""
         parts = [f"sweep {self.sweep_id}"] if self.sweep else []

@@ -17,18 +17,16 @@ class Card:
 
     Attributes:
         peak_flops_per_second: what large bf16 matrix products reach in practice, some 80 % of the data sheet's.
-        memory_bytes: on the card.
     """
 
     name: str
     peak_flops_per_second: float
-    memory_bytes: float
 
 
 CARDS = {
-    "h200": Card("NVIDIA H200", 790e12, 141e9),
-    "h100": Card("NVIDIA H100", 790e12, 80e9),
-    "a100": Card("NVIDIA A100", 250e12, 80e9),
+    "h200": Card("NVIDIA H200", 790e12),
+    "h100": Card("NVIDIA H100", 790e12),
+    "a100": Card("NVIDIA A100", 250e12),
 }
 
 

@@ -4,6 +4,7 @@ Each run is tried in a process of its own, which does what `scaling-lab train` d
 peak of another. A step that takes longer than there is time for is measured by its first micro-batches.
 """
 
+import contextlib
 import multiprocessing
 import resource
 import statistics
@@ -15,7 +16,7 @@ from multiprocessing.connection import Connection
 import torch
 
 from scaling_lab.config.schema import RunConfig
-from scaling_lab.data.batches import TrainingStream, evaluation_batches
+from scaling_lab.data.batches import evaluation_batches
 from scaling_lab.data.configured import open_configured
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.errors import ScalingLabError
@@ -23,7 +24,7 @@ from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.distributed import World
 from scaling_lab.training.evaluation import evaluate
 from scaling_lab.training.learner import Learner
-from scaling_lab.training.plan import RunPlan, plan_run
+from scaling_lab.training.plan import plan_run
 
 # Of the time for a run, the share that goes to evaluation.
 _EVALUATION_SHARE = 0.25
@@ -44,26 +45,35 @@ def rehearse(config: RunConfig, seconds: float) -> Rehearsal:
     """Try a run for about `seconds`, two micro-batches at least.
 
     Raises:
-        ScalingLabError: if its process ends before it has measured anything; memory that ran out, most likely.
+        ScalingLabError: what training would raise; or that its process ended before it had measured anything.
     """
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_measure, args=(config, seconds, time.time(), theirs), daemon=True)
+    process = context.Process(target=_answer, args=(config, seconds, time.time(), theirs), daemon=True)
     process.start()
     theirs.close()
     try:
-        return ours.recv()
+        answer = ours.recv()
     except EOFError:
         process.join()
         raise ScalingLabError(
             f"{config.run_name}: the process that tried it ended with {process.exitcode} (out of memory, most likely); "
             "give a smaller machine.micro_batch_tokens, or --hardware for a card that isn't here"
         ) from None
-    finally:
-        process.join()
+    process.join()
+    if isinstance(answer, ScalingLabError):
+        raise answer
+    return answer
 
 
-def _measure(config: RunConfig, seconds: float, begin: float, answer: Connection) -> None:
+def _answer(config: RunConfig, seconds: float, begin: float, answer: Connection) -> None:
+    try:
+        answer.send(_measured(config, seconds, begin))
+    except ScalingLabError as error:
+        answer.send(error)
+
+
+def _measured(config: RunConfig, seconds: float, begin: float) -> Rehearsal:
     # What training brings along, for the memory it takes: the SDK, and all that writes a run's folder.
     import scaling_lab.training.loop  # noqa: F401
 
@@ -71,13 +81,11 @@ def _measure(config: RunConfig, seconds: float, begin: float, answer: Connection
         import wandb  # noqa: F401
     dataset = open_configured(config.data)
     machine = choose_machine(config.machine)
-    plan = plan_run(config, dataset)
-    learner = Learner(config, dataset, plan, machine, World.alone())
+    learner = Learner(config, dataset, plan_run(config, dataset), machine, World.alone())
     starting_seconds = time.time() - begin  # of two processes, so by the clock on the wall
-    step_seconds = _step_seconds(learner, dataset, plan, seconds * (1 - _EVALUATION_SHARE))
+    step_seconds = _step_seconds(learner, seconds * (1 - _EVALUATION_SHARE))
     evaluation_seconds = _evaluation_seconds(learner, dataset, seconds * _EVALUATION_SHARE)
-    answer.send(Rehearsal(starting_seconds, step_seconds, evaluation_seconds, _peak_bytes(machine), machine.processor))
-    answer.close()
+    return Rehearsal(starting_seconds, step_seconds, evaluation_seconds, _peak_bytes(machine), machine.processor)
 
 
 class _Enough(Exception):  # noqa: N818 - no error: the way out of a step that takes longer than there is time for
@@ -108,45 +116,31 @@ class _Laps:
         return statistics.fmean(laps[1:] or laps)
 
 
-def _step_seconds(learner: Learner, dataset: Dataset, plan: RunPlan, seconds: float) -> float:
-    """Seconds a step: of whole ones, or put together of micro-batches and an update."""
+def _step_seconds(learner: Learner, seconds: float) -> float:
+    """Seconds a step: of whole ones but the first, which warms up; or put together of micro-batches and an update."""
     laps = _Laps(seconds, learner.machine.synchronize)
     steps: list[float] = []
-    try:
+    with contextlib.suppress(_Enough):
         while len(steps) < 2 or not laps.over:
-            steps.append(learner.take_step(len(steps), laps).seconds)
-    except _Enough:
-        if len(steps) > 1:
-            return statistics.fmean(steps[1:])
-        config = learner.config
-        stream = TrainingStream(
-            dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
-        )
-        n_laps = sum(1 for _ in stream.batch(0).micro_batches(plan.micro_batch_tokens))
-        begin = time.perf_counter()
-        learner.update(0, torch.zeros((), device=learner.machine.device))
-        learner.machine.synchronize()
-        return n_laps * laps.lap_seconds() + time.perf_counter() - begin
-    return statistics.fmean(steps[1:])
+            steps.append(learner.take_step(len(steps) % learner.plan.n_steps, laps).seconds)
+    if len(steps) > 1:
+        return statistics.fmean(steps[1:])
+    n_laps = sum(1 for _ in learner.micro_batches(learner.stream.batch(0)))
+    begin = time.perf_counter()
+    learner.update(0, torch.zeros((), device=learner.machine.device))
+    learner.machine.synchronize()
+    return n_laps * laps.lap_seconds() + time.perf_counter() - begin
 
 
 def _evaluation_seconds(learner: Learner, dataset: Dataset, seconds: float) -> float:
     """Seconds of one pass over the validation split: of a whole one, or by its first batches."""
-    config, plan, machine = learner.config, learner.plan, learner.machine
-    laps = _Laps(seconds, machine.synchronize)
+    tokens, sequence_length = learner.micro_batch_tokens, learner.config.data.sequence_length
+    laps = _Laps(seconds, learner.machine.synchronize)
     begin = time.perf_counter()
     try:
-        evaluate(
-            learner.model,
-            dataset.val,
-            machine,
-            config.data.sequence_length,
-            plan.micro_batch_tokens,
-            between_batches=laps,
-        )
+        evaluate(learner.model, dataset.val, learner.machine, sequence_length, tokens, between_batches=laps)
     except _Enough:
-        batches = evaluation_batches(dataset.val, plan.micro_batch_tokens, config.data.sequence_length)
-        return sum(1 for _ in batches) * laps.lap_seconds()
+        return sum(1 for _ in evaluation_batches(dataset.val, tokens, sequence_length)) * laps.lap_seconds()
     return time.perf_counter() - begin
 
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,7 +46,7 @@ class Learner:
         self.model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
         scale_weights(self.model, ratio)
         self.optimizer = build_optimizer(self.model, config.recipe, ratio)
-        self._stream = TrainingStream(
+        self.stream = TrainingStream(
             dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
         )
 
@@ -64,6 +64,11 @@ class Learner:
         self.optimizer.load_state_dict(state["optimizer"])
         self.micro_batch_tokens = min(self.micro_batch_tokens, state.get("micro_batch_tokens", self.micro_batch_tokens))
 
+    def micro_batches(self, batch: Batch) -> Iterator[Batch]:
+        """This process's share of a batch, in pieces that memory holds."""
+        for share in batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens):
+            yield from share.micro_batches(self.micro_batch_tokens)
+
     def take_step(self, step: int, may_stop: Callable[[], None]) -> StepTaken:
         """Take one step (0-based). `may_stop` may raise before any micro-batch; the weights are then untouched.
 
@@ -72,7 +77,7 @@ class Learner:
             UsageError: if a micro-batch of one piece is more than memory holds.
         """
         begin = time.perf_counter()
-        batch = self._stream.batch(step)
+        batch = self.stream.batch(step)
         learning_rate = learning_rate_at(step, self.plan.n_steps, self.config.recipe)
         set_learning_rate(self.optimizer, learning_rate)
         loss = self._gradient_that_fits(batch, may_stop)
@@ -125,14 +130,13 @@ class Learner:
         """
         n_targets = batch.n_targets
         total = torch.zeros((), device=self.machine.device)
-        for share in batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens):
-            for micro in share.micro_batches(self.micro_batch_tokens):
-                may_stop()
-                micro = micro.to(self.machine.device)
-                with self.machine.autocast():
-                    loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
-                loss.backward()
-                total += loss.detach()
+        for micro in self.micro_batches(batch):
+            may_stop()
+            micro = micro.to(self.machine.device)
+            with self.machine.autocast():
+                loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
+            loss.backward()
+            total += loss.detach()
         return total
 
     def _require_finite(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:

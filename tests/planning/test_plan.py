@@ -72,3 +72,17 @@ def test_hardware_that_is_not_known_is_refused(scaling_lab: CommandLine) -> None
     ended = scaling_lab(*SMALL, "--hardware", "tpu")
     assert ended.code == 2
     assert "--hardware: 'tpu' is not known; give one of auto, cpu, h200, h100, a100" in ended.err
+
+
+@pytest.mark.slow
+def test_what_training_would_refuse_is_refused_in_its_words(scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*SMALL, "--device", "cuda")
+    assert ended.code == 2
+    assert "machine.device: cuda was asked for and torch finds no GPU" in ended.err
+
+
+@pytest.mark.slow
+def test_a_run_of_one_step_is_tried_as_often_as_any(scaling_lab: CommandLine) -> None:
+    ended = scaling_lab(*SMALL, "--tokens", "512", "-o", "recipe.warmup_fraction=0.9", "--seconds", "1", "--json")
+    assert ended.code == 0, ended.err
+    assert [run["n_steps"] for run in json.loads(ended.out)["runs"]] == [2] * 5

@@ -185,10 +185,14 @@ def test_a_trial_that_fails_is_named_and_tried_again_in_a_new_sweep(desk: Desk) 
     assert "mini-tiny-seed0" in (desk.folder / "outputs/scaling_study/report.html").read_text()
 
     sweep, tiny = desk.sweep(), desk.steps("mini-tiny-seed0")
-    cancelled = desk.run("sweep", "cancel", sweep, "--tracking", "local")
     # The agent may have asked for another trial before the study let it go, and the sweep is over then by itself.
-    over = "finished" if f"sweep {sweep}: is finished already" in cancelled.stderr else "canceled"
-    assert over == "finished" or cancelled.stdout == f"sweep {sweep}: canceled\n"
+    over = desk.status(sweep)["state"]
+    cancelled = desk.run("sweep", "cancel", sweep, "--tracking", "local")
+    if over == "finished":
+        assert f"sweep {sweep}: is finished already" in cancelled.stderr
+    else:
+        assert cancelled.stdout == f"sweep {sweep}: canceled\n"
+        over = "canceled"
     broken.rmdir()
     again = desk.run(*arguments)
     assert again.returncode == 0, again.stderr

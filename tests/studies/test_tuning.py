@@ -103,3 +103,10 @@ def test_nothing_to_tune_by_is_told(folder: Path, scaling_lab: CommandLine) -> N
     ended = scaling_lab("tune")
     assert ended.code == 2
     assert "no run is complete; train some first: wandb sweep sweeps/learning-rate.yaml" in ended.err
+
+
+def test_a_choice_among_a_projects_runs_wants_the_project(folder: Path, scaling_lab: CommandLine) -> None:
+    write_runs(folder / "outputs")
+    ended = scaling_lab("tune", "--sweep", "abc")
+    assert ended.code == 2
+    assert "--sweep: says which runs of a project; give --project too" in ended.err

@@ -1,5 +1,6 @@
 """Schedules, and runs of several lengths from one trunk."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -95,6 +96,15 @@ def test_each_branch_is_to_the_last_bit_the_run_that_would_have_been_trained_alo
     trunk = load_newest_checkpoint(Path("outputs/mine-at0.5/trunk"))
     assert trunk is not None
     assert trunk["progress"]["step"] == 16
+
+
+def test_what_is_printed_of_branches_as_json_is_one_list(small_run: MakeConfig, scaling_lab: CommandLine) -> None:
+    small_run()
+    plans = json.loads(scaling_lab(*COMMAND, "--branch-at", "0.5,1", "--dry-run", "--json").out)
+    assert [plan["n_steps"] for plan in plans] == [20, 40]
+    results = json.loads(scaling_lab(*COMMAND, "--branch-at", "0.5,1", "--json").out)
+    assert [run["steps"] for run in results] == [20, 40]
+    assert json.loads(scaling_lab(*COMMAND, "--dry-run", "--json").out)["n_steps"] == 40
 
 
 def test_branches_begun_before_are_gone_on_with(small_run: MakeConfig, scaling_lab: CommandLine) -> None:
