@@ -11,7 +11,7 @@ here, and are read by `scaling_lab.config` as it reads YAML, so that a mistake g
 
 import inspect
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Concatenate, ParamSpec
@@ -32,6 +32,10 @@ class RunOptions:
 
     config_file: Path | None
     overrides: tuple[Override, ...]
+
+    def with_override(self, key: str, value: str, source: str) -> "RunOptions":
+        """The same, with one value before all others."""
+        return replace(self, overrides=(*self.overrides, Override(key, value, source)))
 
     def resolve(self, *more: Override) -> ResolvedConfig:
         """The run's configuration from all sources, `more` before all of them. Raises ConfigError."""

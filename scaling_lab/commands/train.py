@@ -29,6 +29,10 @@ def train(
             help="Train runs of several lengths from one trunk, as 0.25,0.5,1 of the steps; sets recipe.schedule=wsd.",
         ),
     ] = None,
+    shard: Annotated[
+        bool,
+        typer.Option("--shard", help="Under torchrun: each process keeps a part of the model; sets machine.shard."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results (or the plan) as pure JSON.")] = False,
 ) -> None:
@@ -36,6 +40,8 @@ def train(
 
     Results are in outputs/<run>/: best_model.pt, training_results.json, metrics.json, metrics.jsonl, config.yaml.
     """
+    if shard:
+        options = options.with_override("machine.shard", "true", "command line --shard")
     runs = [options.resolve().config] if branch_at is None else _branches(options, branch_at)
     if dry_run:
         plans = [_plan(config) for config in runs]
@@ -43,7 +49,7 @@ def train(
         return
     from scaling_lab.training.distributed import World
 
-    with World.join() as world:
+    with World.join(runs[0].machine.shard) as world:
         records = [
             _train(config, trunk, world, quiet=as_json) for trunk, config in zip([None, *runs], runs, strict=False)
         ]

@@ -224,6 +224,11 @@ class MachineConfig(Section):
         le=2**31,
         description="Tokens in one forward pass. Absent: found from the size and the memory.",
     )
+    shard: bool = Field(
+        default=False,
+        description="Whether processes of torchrun each keep a part of the model (FSDP2) instead of the whole; without "
+        "effect in a single one.",
+    )
     checkpoint_every_seconds: float = Field(
         default=120.0,
         ge=0,

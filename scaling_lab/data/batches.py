@@ -33,6 +33,11 @@ class Batch:
     targets_M: Tensor
     lengths: list[int]
 
+    @classmethod
+    def without_targets(cls) -> "Batch":
+        """One token that nothing is learned from: for a process that has to keep step with others."""
+        return cls(torch.zeros(1, dtype=torch.int64), torch.full((1,), IGNORED_TARGET), [1])
+
     @property
     def n_targets(self) -> int:
         """Tokens that count in the loss."""

@@ -2,22 +2,35 @@
 
     torchrun --standalone --nproc_per_node=2 cli.py train --size small
 
-Rank 0 leads: it alone writes the run's folder and talks to W&B, and it says step by step what is done next, so that it
-can stop or fail without asking anyone. The others follow it with the same batch; each takes every n-th micro-batch. A
-step's loss is summed over the targets of the whole batch, so how many they are changes no loss beyond rounding.
+Rank 0 leads: it alone writes the run's folder and talks to W&B, and it says errand by errand what is done next, so
+that it can stop or fail without asking anyone. The others follow it with the same batch; each takes every n-th
+micro-batch. A step's loss is summed over the targets of the whole batch, so how many they are changes no loss beyond
+rounding.
+
+Each process has the whole model, or with `--shard` a part of it (see `scaling_lab.training.sharding`).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from scaling_lab.data.batches import Batch
 from scaling_lab.errors import ScalingLabError
 
-_LEAVE = -1
+
+class Errand(IntEnum):
+    """What the leader asks the others to do with it."""
+
+    LEAVE = 0
+    STEP = 1
+    EVALUATE = 2
+    GATHER_WEIGHTS = 3
+    GATHER_STATE = 4
 
 
 class PeerGone(ScalingLabError):  # noqa: N818 - for the leader an error, for the others the end of work
@@ -25,10 +38,14 @@ class PeerGone(ScalingLabError):  # noqa: N818 - for the leader an error, for th
 
 
 class World:
-    """The processes that train one run together; of a single one, every method does nothing."""
+    """The processes that train one run together; of a single one, every method does nothing.
 
-    def __init__(self, rank: int, size: int) -> None:
-        self.rank, self.size = rank, size
+    Attributes:
+        sharded: whether each has a part of the model. Forward passes are then taken by all together.
+    """
+
+    def __init__(self, rank: int, size: int, sharded: bool = False) -> None:
+        self.rank, self.size, self.sharded = rank, size, sharded and size > 1
 
     @classmethod
     def alone(cls) -> "World":
@@ -36,9 +53,9 @@ class World:
         return cls(0, 1)
 
     @classmethod
-    def join(cls) -> "World":
+    def join(cls, sharded: bool) -> "World":
         """The processes that torchrun started, if it started this one (it tells by RANK and WORLD_SIZE)."""
-        world = cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)))
+        world = cls(int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1)), sharded)
         if world.size > 1:
             on_gpu = torch.cuda.is_available()
             if on_gpu:
@@ -63,6 +80,10 @@ class World:
         """Replace `total` and the model's gradients by their sums over all processes."""
         if self.size == 1:
             return
+        if self.sharded:  # its gradients were summed in the last backward pass
+            with _together():
+                dist.all_reduce(total)
+            return
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         for parameter in parameters:
             if parameter.grad is None:  # no part of this batch fell to this process
@@ -85,28 +106,50 @@ class World:
             dist.broadcast_object_list(box, src=0)
         return box[0]
 
-    def lead(self, step: int) -> None:
-        """Tell the others to do this step with the leader."""
-        self._tell(step)
+    def sum(self, value: float) -> float:
+        """The sum of everyone's value, in double precision."""
+        return self._reduce(value, torch.float64, dist.ReduceOp.SUM)
+
+    def least(self, value: int) -> int:
+        """The least of everyone's value."""
+        return int(self._reduce(value, torch.int64, dist.ReduceOp.MIN))
+
+    def evened(self, batches: Iterable[Batch]) -> Iterable[Batch]:
+        """This process's batches; where the model is sharded, empty ones after them until it has as many as any."""
+        if not self.sharded:
+            return batches
+        own = list(batches)
+        most = int(self._reduce(len(own), torch.int64, dist.ReduceOp.MAX))
+        return own + [Batch.without_targets()] * (most - len(own))
+
+    def lead(self, errand: Errand, step: int = 0) -> None:
+        """Tell the others what to do with the leader; `step` is 0-based."""
+        if self.size > 1:
+            with _together():
+                dist.broadcast(torch.tensor([errand, step]), src=0)
 
     def dismiss(self) -> None:
         """Tell the others that there is nothing left to do."""
-        self._tell(_LEAVE)
+        self.lead(Errand.LEAVE)
 
-    def steps_to_follow(self) -> Iterator[int]:
-        """The steps that the leader begins, until it sends the others home."""
+    def errands(self) -> Iterator[tuple[Errand, int]]:
+        """What the leader begins, and at which step, until it sends the others home."""
         while True:
-            box = torch.tensor([_LEAVE])
+            box = torch.tensor([Errand.LEAVE, 0])
             with _together():
                 dist.broadcast(box, src=0)
-            if box.item() == _LEAVE:
+            errand, step = box.tolist()
+            if errand == Errand.LEAVE:
                 return
-            yield int(box.item())
+            yield Errand(errand), step
 
-    def _tell(self, step: int) -> None:
-        if self.size > 1:
-            with _together():
-                dist.broadcast(torch.tensor([step]), src=0)
+    def _reduce(self, value: float, dtype: torch.dtype, operation: dist.ReduceOp.RedOpType) -> Any:
+        if self.size == 1:
+            return value
+        box = torch.tensor(value, dtype=dtype)
+        with _together():
+            dist.all_reduce(box, operation)
+        return box.item()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import torch
 
@@ -10,6 +11,7 @@ from scaling_lab.data.batches import evaluation_batches
 from scaling_lab.data.dataset import PackedSplit
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.training.device import Machine
+from scaling_lab.training.distributed import World
 
 
 @dataclass(frozen=True)
@@ -39,20 +41,25 @@ def evaluate(
     sequence_length: int,
     batch_tokens: int,
     between_batches: Callable[[], None] = lambda: None,
+    world: World | None = None,
 ) -> Evaluation:
-    """Score the whole split; `batch_tokens` bounds memory and changes nothing else beyond rounding.
+    """Score the whole split, each process of a world every n-th batch of it; all get the result.
 
-    `between_batches` may raise, to leave it at that.
+    `batch_tokens` bounds memory and changes nothing else beyond rounding. `between_batches` may raise, to leave it at
+    that.
     """
+    world = world or World.alone()
     model.eval()
     total_nats, n_targets = 0.0, 0
-    for batch in evaluation_batches(split, batch_tokens, sequence_length):
+    batches = evaluation_batches(split, world.least(batch_tokens), sequence_length)
+    for batch in world.evened(islice(batches, world.rank, None, world.size)):
         between_batches()
         batch = batch.to(machine.device)
         with machine.autocast():
             total_nats += model.loss(batch.tokens_M, batch.targets_M, batch.lengths).item()
         n_targets += batch.n_targets
     model.train()
+    total_nats, n_targets = world.sum(total_nats), int(world.sum(n_targets))
     bits = total_nats / math.log(2)
     return Evaluation(
         loss=total_nats / n_targets,

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,13 @@ import torch
 
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.batches import Batch, TrainingStream
-from scaling_lab.data.dataset import Dataset
+from scaling_lab.data.dataset import Dataset, PackedSplit
 from scaling_lab.errors import DivergedError, UsageError
 from scaling_lab.model.transformer import Transformer
+from scaling_lab.training import sharding
 from scaling_lab.training.device import Machine
 from scaling_lab.training.distributed import World
+from scaling_lab.training.evaluation import Evaluation, evaluate
 from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
 from scaling_lab.training.parametrization import scale_weights, width_ratio
 from scaling_lab.training.plan import RunPlan
@@ -43,31 +45,59 @@ class Learner:
         self.config, self.plan, self.machine, self.world = config, plan, machine, world
         self.micro_batch_tokens = plan.micro_batch_tokens
         ratio = width_ratio(config)
-        self.model = Transformer(config.model, dataset.vocab_size, config.seed).to(machine.device)
+        self.model = Transformer(config.model, dataset.vocab_size, config.seed)
         scale_weights(self.model, ratio)
+        if world.sharded:
+            sharding.shard_model(self.model, machine.device, world.size)
+        else:
+            self.model.to(machine.device)
         self.optimizer = build_optimizer(self.model, config.recipe, ratio)
         self.stream = TrainingStream(
             dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
         )
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """The model's weights, whole. Where the model is sharded, all processes must ask at once, for `state` too."""
+        weights = self.model.state_dict()
+        return sharding.whole(weights) if self.world.sharded else weights
+
     def state(self) -> dict[str, Any]:
         """What `load` takes: weights, the optimizer's running means, and the micro-batch, which rounding depends on."""
+        optimizer = self.optimizer.state_dict()
         return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "model": self.weights(),
+            "optimizer": sharding.whole(optimizer) if self.world.sharded else optimizer,
             "micro_batch_tokens": self.micro_batch_tokens,
         }
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a state."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        if self.world.sharded:
+            sharding.load_weights(self.model, state["model"])
+            sharding.load_optimizer(self.optimizer, state["optimizer"])
+        else:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
         self.micro_batch_tokens = min(self.micro_batch_tokens, state.get("micro_batch_tokens", self.micro_batch_tokens))
 
-    def micro_batches(self, batch: Batch) -> Iterator[Batch]:
+    def micro_batches(self, batch: Batch) -> list[Batch]:
         """This process's share of a batch, in pieces that memory holds."""
-        for share in batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens):
-            yield from share.micro_batches(self.micro_batch_tokens)
+        shares = batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens)
+        return list(
+            self.world.evened(micro for share in shares for micro in share.micro_batches(self.micro_batch_tokens))
+        )
+
+    def evaluate(self, split: PackedSplit, may_stop: Callable[[], None]) -> Evaluation:
+        """Score the whole split; `may_stop` may raise before any batch."""
+        return evaluate(
+            self.model,
+            split,
+            self.machine,
+            self.config.data.sequence_length,
+            self.micro_batch_tokens,
+            between_batches=may_stop,
+            world=self.world,
+        )
 
     def take_step(self, step: int, may_stop: Callable[[], None]) -> StepTaken:
         """Take one step (0-based). `may_stop` may raise before any micro-batch; the weights are then untouched.
@@ -88,6 +118,8 @@ class Learner:
     def update(self, step: int, loss: torch.Tensor) -> torch.Tensor:
         """Clip the gradient that is there, update the weights by it, and drop it; its norm before. Raises as above."""
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.recipe.grad_clip)
+        if self.world.sharded:
+            grad_norm = sharding.whole(grad_norm).to(loss.device)
         self._require_finite(step + 1, loss, grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -99,7 +131,8 @@ class Learner:
             try:
                 loss = self._accumulate_gradient(batch, may_stop)
             except (RuntimeError, MemoryError) as error:
-                if not _ran_out_of_memory(error):
+                # A sharded model's others are in the middle of the same pass.
+                if self.world.sharded or not _ran_out_of_memory(error):
                     raise
                 reason = str(error)
             else:
@@ -130,9 +163,12 @@ class Learner:
         """
         n_targets = batch.n_targets
         total = torch.zeros((), device=self.machine.device)
-        for micro in self.micro_batches(batch):
+        micros = self.micro_batches(batch)
+        for number, micro in enumerate(micros, 1):
             may_stop()
             micro = micro.to(self.machine.device)
+            if self.world.sharded:
+                sharding.sum_gradients(self.model, now=number == len(micros))
             with self.machine.autocast():
                 loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
             loss.backward()

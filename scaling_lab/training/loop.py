@@ -26,8 +26,8 @@ from scaling_lab.tracking.results import BEST_MODEL_NAME, BEST_WEIGHTS_NAME
 from scaling_lab.tracking.wandb_run import WandbRun, handed_by_agent
 from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors, save_weights
 from scaling_lab.training.device import Machine, choose_machine
-from scaling_lab.training.distributed import PeerGone, World
-from scaling_lab.training.evaluation import Evaluation, evaluate
+from scaling_lab.training.distributed import Errand, PeerGone, World
+from scaling_lab.training.evaluation import Evaluation
 from scaling_lab.training.learner import Learner, StepTaken
 from scaling_lab.training.outcome import Outcome
 from scaling_lab.training.plan import RunPlan, plan_run
@@ -120,8 +120,16 @@ def follow(config: RunConfig, world: World) -> None:
         if checkpoint == _NOTHING_TO_DO:
             return
         run = _restore(config, dataset, plan, machine, folder, world, checkpoint)
-        for step in world.steps_to_follow():
-            run.learner.take_step(step, lambda: None)
+        for errand, step in world.errands():
+            match errand:
+                case Errand.STEP:
+                    run.learner.take_step(step, lambda: None)
+                case Errand.EVALUATE:
+                    run.learner.evaluate(dataset.val, lambda: None)
+                case Errand.GATHER_WEIGHTS:
+                    run.learner.weights()
+                case Errand.GATHER_STATE:
+                    run.learner.state()
 
 
 def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
@@ -148,8 +156,9 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     progress = run.progress
     last_save = time.monotonic()
     for step in range(progress.step, run.plan.n_steps):
-        run.world.lead(step)
-        taken = run.learner.take_step(step, lambda: stop.raise_if_received(str(run.folder.path)))
+        stop.raise_if_received(str(run.folder.path))
+        run.world.lead(Errand.STEP, step)
+        taken = run.learner.take_step(step, _may_stop(run, stop))
         recorder.log(_training_row(run, taken))
         if progress.step in run.plan.evaluation_steps:
             _evaluate(run, recorder, stop)
@@ -161,6 +170,11 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
             _save(run, recorder, run.folder.checkpoints)
             run.saved_step = progress.step
             last_save = time.monotonic()
+
+
+def _may_stop(run: Run, stop: StopSignal) -> Callable[[], None]:
+    """What is asked before each micro-batch; a sharded model's pass is everyone's, so there only between steps."""
+    return lambda: None if run.world.sharded else stop.raise_if_received(str(run.folder.path))
 
 
 def _training_row(run: Run, taken: StepTaken) -> Row:
@@ -185,14 +199,8 @@ def _training_row(run: Run, taken: StepTaken) -> Row:
 def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     """Score the whole validation split, record it, and keep the weights if they are the best so far."""
     progress = run.progress
-    result = evaluate(
-        run.learner.model,
-        run.dataset.val,
-        run.machine,
-        run.config.data.sequence_length,
-        run.learner.micro_batch_tokens,
-        between_batches=lambda: stop.raise_if_received(str(run.folder.path)),
-    )
+    run.world.lead(Errand.EVALUATE)
+    result = run.learner.evaluate(run.dataset.val, _may_stop(run, stop))
     if result.loss < progress.best_val_loss:
         progress.best_val_loss, progress.best_step = result.loss, progress.step
         _save_best(run, result)
@@ -218,13 +226,17 @@ def _save_best(run: Run, result: Evaluation) -> None:
         "step": run.progress.step,
         **asdict(result),
     }
-    weights = run.learner.model.state_dict()
+    if run.world.sharded:
+        run.world.lead(Errand.GATHER_WEIGHTS)
+    weights = run.learner.weights()
     save_tensors(run.folder.path / BEST_MODEL_NAME, {"model": weights, **facts})
     save_weights(run.folder.path / BEST_WEIGHTS_NAME, weights, facts)
 
 
 def _save(run: Run, recorder: Recorder, folder: Path) -> None:
     recorder.journal.sync()
+    if run.world.sharded:
+        run.world.lead(Errand.GATHER_STATE)
     state = {**run.learner.state(), "progress": asdict(run.progress)}
     save_checkpoint(folder, run.progress.step, state)
 
