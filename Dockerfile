@@ -6,12 +6,10 @@ FROM python:3.11-slim
 # cpu, or a CUDA version that PyTorch publishes wheels for.
 ARG TORCH=cpu
 
-# tcmalloc: glibc's allocator gives large blocks back to the system at every step, and takes them anew.
+# tcmalloc is found and used by what trains.
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends git libtcmalloc-minimal4 \
-    && rm -rf /var/lib/apt/lists/* \
-    && ln -s "$(find /usr/lib -name 'libtcmalloc_minimal.so.4' | head -n 1)" /usr/local/lib/libtcmalloc.so
-ENV LD_PRELOAD=/usr/local/lib/libtcmalloc.so
+    && rm -rf /var/lib/apt/lists/*
 
 # Dependencies alone, so that a change of the code doesn't fetch them again.
 WORKDIR /opt/scaling-lab

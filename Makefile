@@ -24,11 +24,11 @@ help:  ## show this list
 install: $(RUN)  ## make .venv with the pinned versions of constraints.txt
 
 $(RUN): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[corpus]'
+	$(INSTALL) --editable '.[corpus,fast]'
 	@touch $@
 
 $(DEV): pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) --editable '.[corpus,dev]'
+	$(INSTALL) --editable '.[corpus,fast,dev]'
 	$(INSTALL_ALONE) $(MUSICXML)
 	@touch $(RUN) $@
 

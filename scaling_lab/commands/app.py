@@ -29,6 +29,9 @@ COMMANDS = {
     "config": "Show, check and explain configurations.",
 }
 
+# Those in whose own process models are trained.
+TRAINING = ("train", "plan")
+
 
 class _ImportedOnUse(TyperGroup):
     """A group that lists its commands from COMMANDS, and imports the one that runs."""
@@ -82,6 +85,10 @@ for _name, _help in COMMANDS.items():
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    if sys.argv[1:2] and sys.argv[1] in TRAINING:
+        from scaling_lab.training.allocator import restart_with_fast_allocator
+
+        restart_with_fast_allocator()
     code = exit_code()
     if "wandb" in sys.modules:
         # A run is finished by now. The SDK's exit hooks would wait for its service without limit, or print the

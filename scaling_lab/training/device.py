@@ -11,6 +11,7 @@ import torch
 
 from scaling_lab.config.schema import MachineConfig
 from scaling_lab.errors import UsageError
+from scaling_lab.training.allocator import allocator_in_use
 
 Precision = Literal["bf16", "fp32"]
 
@@ -47,6 +48,7 @@ class Machine:
             "precision": self.precision,
             "threads": self.threads,
             "processor": self.processor,
+            "allocator": allocator_in_use(),
             "peak_flops_per_second": self.peak_flops_per_second,
         }
 
