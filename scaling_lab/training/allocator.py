@@ -1,7 +1,7 @@
 """The allocator of a process that trains: tcmalloc or mimalloc where one is at hand, instead of glibc's.
 
-glibc's gives the large blocks of every micro-batch back to the system and takes them anew, page by page. Which allocator
-a process has is settled as it starts, by LD_PRELOAD; so a command that trains starts itself again before it loads torch.
+glibc's gives the large blocks of every micro-batch back to the system and takes them anew, page by page. Which one a
+process has is settled as it starts, by LD_PRELOAD; so a command that trains starts itself again before it loads torch.
 """
 
 import os
