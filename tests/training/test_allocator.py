@@ -34,4 +34,3 @@ def test_a_fast_allocator_is_found_and_changes_no_loss(tmp_path: Path) -> None:
     assert plain["machine"]["allocator"] == "system"
     assert fast["final_val_loss"] == plain["final_val_loss"]
     assert fast["final_train_loss"] == plain["final_train_loss"]
-
