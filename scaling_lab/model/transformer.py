@@ -154,5 +154,6 @@ def attend_within_pieces(q_MHK: Tensor, k_MHK: Tensor, v_MHK: Tensor, lengths: S
     mixed = []
     for piece in pieces:
         q_1HTK, k_1HTK, v_1HTK = (part_THK.transpose(0, 1)[None] for part_THK in piece)
-        mixed.append(F.scaled_dot_product_attention(q_1HTK, k_1HTK, v_1HTK, is_causal=True))
+        with torch.autocast(q_MHK.device.type, enabled=q_MHK.device.type != "cpu"):
+            mixed.append(F.scaled_dot_product_attention(q_1HTK, k_1HTK, v_1HTK, is_causal=True))
     return torch.cat([mixed_1HTK[0].transpose(0, 1) for mixed_1HTK in mixed])

@@ -18,13 +18,18 @@ def restart_with_fast_allocator() -> None:
     """Become this same command with a fast allocator, if there is one; LD_PRELOAD, even an empty one, is respected."""
     if not sys.platform.startswith("linux") or _PRELOAD in os.environ:
         return
-    library = _tcmalloc() or _mimalloc()
+    library = fast_allocator()
     if library is None:
         return
     os.environ[_PRELOAD] = str(library)
     # Else tcmalloc writes a line to stderr for each tensor beyond a gigabyte.
     os.environ.setdefault("TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD", str(2**62))
     os.execv(sys.executable, sys.orig_argv)
+
+
+def fast_allocator() -> Path | None:
+    """The library at hand that is faster than glibc's allocator."""
+    return _tcmalloc() or _mimalloc()
 
 
 def allocator_in_use() -> str:
