@@ -1,6 +1,6 @@
 """litgpt's model in the order of steps of its pretraining: Fabric, bf16-mixed, compiled, its chunked cross-entropy."""
 
-import lightning
+import lightning  # pyright: ignore[reportMissingImports]
 import torch
 from contest import Music, Stopwatch, answer, read_spec
 from litgpt import GPT, Config  # pyright: ignore[reportMissingImports]
@@ -39,6 +39,7 @@ def main() -> None:
     losses: list[float] = []
 
     def step() -> None:
+        loss = torch.zeros(())
         for number in range(spec.micro_batches):
             inputs_BT, targets_BT = music.batch()
             with fabric.no_backward_sync(model, enabled=number < spec.micro_batches - 1):

@@ -5,7 +5,7 @@ Its own script has no autocast on a CPU and would be twice as slow; and it isn't
 
 import torch
 from contest import Music, Stopwatch, answer, read_spec
-from model import GPT, GPTConfig  # pyright: ignore[reportMissingImports] - nanoGPT's
+from model import GPT, GPTConfig  # pyright: ignore - nanoGPT's
 
 
 def main() -> None:
@@ -24,6 +24,7 @@ def main() -> None:
 
     def step() -> None:
         nonlocal inputs_BT, targets_BT
+        loss = torch.zeros(())
         for _ in range(spec.micro_batches):
             with torch.autocast(device, dtype=torch.bfloat16):
                 _, loss = model(inputs_BT, targets_BT)

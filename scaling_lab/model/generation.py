@@ -23,8 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scaling_lab.model.attention import Rotation, attend_within_pieces, rotary_angles, rotated
 from scaling_lab.model.cost import key_value_bytes
-from scaling_lab.model.transformer import Transformer, attend_within_pieces, rotary_angles
+from scaling_lab.model.transformer import Transformer
 
 # Keys and values of all documents that are written at once.
 CACHE_BYTES = 2**30
@@ -112,15 +113,16 @@ class CachedReader:
         x_MD = self.model.stream(tokens_BT.flatten(), (next(turns), next(turns)), attends)
         return self.model.head(x_MD.view(n_documents, count, -1)[:, -1])
 
-    def _attend(self, layer: int, q_MHK: Tensor, k_MHK: Tensor, v_MHK: Tensor) -> Tensor:
+    def _attend(self, layer: int, qkv_M3HK: Tensor, rotation: Rotation) -> Tensor:
         """Keep keys and values of what is read, and attend to all that is kept."""
+        q_MHK, k_MHK, v_MHK = rotated(qkv_M3HK, rotation)
         count = len(q_MHK) // self.n_documents
         kept_2BHTK = self.kept_L2BHTK[layer, :, : self.n_documents, :, : self.length]
         for place, new_MHK in enumerate((k_MHK, v_MHK)):
             new_BTHK = new_MHK.unflatten(0, (self.n_documents, count))
             kept_2BHTK[place, :, :, -count:] = new_BTHK.transpose(1, 2)
         if count > 1:  # only ever at the beginning, where there is nothing else to attend to
-            return attend_within_pieces(q_MHK, k_MHK, v_MHK, [count] * self.n_documents)
+            return attend_within_pieces(qkv_M3HK, rotation, [count] * self.n_documents)
         return F.scaled_dot_product_attention(q_MHK[:, :, None], kept_2BHTK[0], kept_2BHTK[1]).squeeze(2)
 
 

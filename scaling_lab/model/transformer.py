@@ -4,17 +4,15 @@ Decisions:
 - No rows and no padding. A batch is one flat stretch of tokens and the lengths of its pieces; attention stays inside a
   piece, everything else sees M tokens side by side. Micro-batch size is then free, and no loss depends on it.
 - No position table: 5,000 x d_model would be 40 % of tiny. Rotary positions (Su et al., 2104.09864) count from each
-  piece's own beginning.
+  piece's own beginning (`attention.py`).
 - The embedding is also the output head: on the low rungs it is a good part of N.
-- Attention on a CPU is fp32 even where matrix products are bf16: softmax and rotation keep their precision, and heads
-  are too narrow to gain from less.
 - A residual branch starts 1/sqrt(2·n_layers) as strong, so that depth does not change the scale of the stream (GPT-2).
 
-Legend of suffixes: M tokens of a micro-batch, D d_model, H heads, K head width, V vocabulary, T tokens of a piece.
+Legend of suffixes: M tokens of a micro-batch, D d_model, H heads, K head width, V vocabulary.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -22,11 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling_lab.config.schema import ModelConfig
-
-ROTARY_BASE = 10_000.0
-
-# How the heads of one layer mix what is read: rotated queries, rotated keys and values, each MHK, to mixed_MHK.
-Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
+from scaling_lab.model.attention import Attend, Rotation, attend_within_pieces, rotary_angles
 
 
 class Attention(nn.Module):
@@ -38,13 +32,9 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.d_model, 3 * config.attention_width, bias=False)
         self.out = nn.Linear(config.attention_width, config.d_model, bias=False)
 
-    def forward(self, x_MD: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def forward(self, x_MD: Tensor, rotation: Rotation, attend: Attend) -> Tensor:
         qkv_M3HK = self.qkv(x_MD).view(-1, 3, self.n_heads, self.head_width)
-        if qkv_M3HK.device.type == "cpu":
-            qkv_M3HK = qkv_M3HK.float()
-        q_MHK, k_MHK, v_MHK = qkv_M3HK.unbind(1)
-        mixed_MHK = attend(rotate(q_MHK, rotation), rotate(k_MHK, rotation), v_MHK)
-        return self.out(mixed_MHK.flatten(1))
+        return self.out(attend(qkv_M3HK, rotation).flatten(1))
 
 
 class MLP(nn.Module):
@@ -69,7 +59,7 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model, bias=False)
         self.mlp = MLP(config)
 
-    def forward(self, x_MD: Tensor, rotation: tuple[Tensor, Tensor], attend: Attend) -> Tensor:
+    def forward(self, x_MD: Tensor, rotation: Rotation, attend: Attend) -> Tensor:
         x_MD = x_MD + self.attention(self.attention_norm(x_MD), rotation, attend)
         return x_MD + self.mlp(self.mlp_norm(x_MD))
 
@@ -101,7 +91,7 @@ class Transformer(nn.Module):
         attend = partial(attend_within_pieces, lengths=lengths)
         return self.head(self.stream(tokens_M, rotation, [attend] * len(self.blocks)))
 
-    def stream(self, tokens_M: Tensor, rotation: tuple[Tensor, Tensor], attends: Sequence[Attend]) -> Tensor:
+    def stream(self, tokens_M: Tensor, rotation: Rotation, attends: Sequence[Attend]) -> Tensor:
         """What all blocks make of tokens, x_MD; `attends` has one for each block."""
         x_MD = self.embedding(tokens_M)
         for block, attend in zip(self.blocks, attends, strict=True):
@@ -128,32 +118,3 @@ class Transformer(nn.Module):
             if name.endswith(("attention.out.weight", "mlp.down.weight")):
                 std *= residual_scale
             parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
-
-
-def rotary_angles(lengths: Sequence[int], head_width: int, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Cosine and sine of every token's rotation, each [M, 1, K/2] in fp32; positions restart with every piece."""
-    longest = torch.arange(max(lengths), dtype=torch.float32)
-    frequency = ROTARY_BASE ** (-torch.arange(0, head_width, 2, dtype=torch.float32) / head_width)
-    angle_TK = torch.outer(longest, frequency)
-    cos_TK, sin_TK = angle_TK.cos(), angle_TK.sin()
-    cos_M1K = torch.cat([cos_TK[:length] for length in lengths])[:, None]
-    sin_M1K = torch.cat([sin_TK[:length] for length in lengths])[:, None]
-    return cos_M1K.to(device), sin_M1K.to(device)
-
-
-def rotate(x_MHK: Tensor, rotation: tuple[Tensor, Tensor]) -> Tensor:
-    """Turn each pair (i, i + K/2) of a head by its token's angle."""
-    cos_M1K, sin_M1K = (part.to(x_MHK.dtype) for part in rotation)
-    first, second = x_MHK.chunk(2, dim=-1)
-    return torch.cat((first * cos_M1K - second * sin_M1K, second * cos_M1K + first * sin_M1K), dim=-1)
-
-
-def attend_within_pieces(q_MHK: Tensor, k_MHK: Tensor, v_MHK: Tensor, lengths: Sequence[int]) -> Tensor:
-    """Causal softmax attention, one piece at a time: no mask, no padding, and work only where it counts."""
-    pieces = zip(q_MHK.split(lengths), k_MHK.split(lengths), v_MHK.split(lengths), strict=True)  # type: ignore[arg-type]
-    mixed = []
-    for piece in pieces:
-        q_1HTK, k_1HTK, v_1HTK = (part_THK.transpose(0, 1)[None] for part_THK in piece)
-        with torch.autocast(q_MHK.device.type, enabled=q_MHK.device.type != "cpu"):
-            mixed.append(F.scaled_dot_product_attention(q_1HTK, k_1HTK, v_1HTK, is_causal=True))
-    return torch.cat([mixed_1HTK[0].transpose(0, 1) for mixed_1HTK in mixed])

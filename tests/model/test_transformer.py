@@ -9,8 +9,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from scaling_lab.config import LADDERS, SIZES, load_config
 from scaling_lab.config.schema import ModelConfig
+from scaling_lab.model.attention import ROTARY_BASE
 from scaling_lab.model.cost import count_parameters, flops_of_pieces, flops_per_token
-from scaling_lab.model.transformer import ROTARY_BASE, Transformer
+from scaling_lab.model.transformer import Transformer
 
 VOCAB = 29
 SMALL = ModelConfig(d_model=16, n_layers=2, n_heads=2, d_ff=40, head_dim=6)
