@@ -132,6 +132,7 @@ class _ShortPieces(torch.autograd.Function):
         cos, sin, *kept = ctx.saved_tensors
         n_tokens, n_heads, head_width = grad_MHK.shape
         grad_M3HK = torch.empty(n_tokens, 3, n_heads, head_width, dtype=ctx.dtype)
+        back = cos, -sin
         remaining = iter(kept)
         with torch.autocast("cpu", enabled=False):
             for piece in _stretches(ctx.lengths):
@@ -142,7 +143,7 @@ class _ShortPieces(torch.autograd.Function):
                 grad_3HLK = _grad_of_piece(grad_MHK[piece].transpose(0, 1).to(cos.dtype), piece_3HLK, blocks, p_blocks)
                 grad_3HLK[0] *= 1 / math.sqrt(head_width)
                 turned_L3HK = torch.empty(length, 3, n_heads, head_width, dtype=cos.dtype)
-                _rotate_into(turned_L3HK, grad_3HLK.permute(2, 0, 1, 3), (cos, -sin), piece)
+                _rotate_into(turned_L3HK, grad_3HLK.permute(2, 0, 1, 3), back, piece)
                 grad_M3HK[piece] = turned_L3HK
         return grad_M3HK, None, None, None
 

@@ -54,7 +54,7 @@ def evaluate(
     batches = evaluation_batches(split, world.least(batch_tokens), sequence_length)
     for batch in world.evened(islice(batches, world.rank, None, world.size)):
         between_batches()
-        batch = batch.to(machine.device)
+        batch = batch.padded().to(machine.device)
         with machine.autocast():
             total_nats += model.loss(batch.tokens_M, batch.targets_M, batch.lengths).item()
         n_targets += batch.n_targets

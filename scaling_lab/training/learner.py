@@ -166,7 +166,7 @@ class Learner:
         micros = self.micro_batches(batch)
         for number, micro in enumerate(micros, 1):
             may_stop()
-            micro = micro.to(self.machine.device)
+            micro = micro.padded().to(self.machine.device)
             if self.world.sharded:
                 sharding.sum_gradients(self.model, now=number == len(micros))
             with self.machine.autocast():

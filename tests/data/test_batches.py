@@ -8,7 +8,7 @@ import pytest
 import torch
 from corpora import write_corpus
 
-from scaling_lab.data.batches import IGNORED_TARGET, Batch, TrainingStream, evaluation_batches
+from scaling_lab.data.batches import IGNORED_TARGET, PADDED_TO, Batch, TrainingStream, evaluation_batches
 from scaling_lab.data.dataset import Dataset, open_dataset
 
 T = 40
@@ -73,6 +73,18 @@ def test_a_piece_longer_than_a_micro_batch_goes_alone() -> None:
     tokens = torch.arange(12)
     batch = Batch(tokens, tokens, [3, 7, 2])
     assert [part.lengths for part in batch.micro_batches(5)] == [[3], [7], [2]]
+
+
+def test_a_batch_is_filled_up_with_what_nothing_is_learned_from(dataset: Dataset) -> None:
+    for micro in TrainingStream(dataset.train, 200, 40, seed=3).batch(0).micro_batches(90):
+        padded = micro.padded()
+        n_tokens = len(micro.tokens_M)
+        assert len(padded.tokens_M) == sum(padded.lengths) == -(-n_tokens // PADDED_TO) * PADDED_TO
+        assert torch.equal(padded.tokens_M[:n_tokens], micro.tokens_M)
+        assert torch.equal(padded.targets_M[:n_tokens], micro.targets_M)
+        assert padded.lengths[: len(micro.lengths)] == micro.lengths
+        assert padded.n_targets == micro.n_targets
+        assert torch.equal(padded.padded().tokens_M, padded.tokens_M)
 
 
 def test_evaluation_scores_every_token_but_the_first_of_each_document_once(dataset: Dataset) -> None:

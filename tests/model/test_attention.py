@@ -1,0 +1,59 @@
+"""Attention inside pieces: short ones have a way of their own on a CPU, and both ways are the textbook's."""
+
+import math
+
+import pytest
+import torch
+
+from scaling_lab.model.attention import SHORT, attend_within_pieces, rotary_angles, rotated
+
+HEADS, WIDTH = 2, 6
+# About where a block ends, and where a piece is no longer short; then both kinds side by side.
+LENGTHS = ([1], [2, 255], [256, 257], [SHORT - 1, 3, SHORT], [SHORT + 1], [5, SHORT + 40, 300, 7, SHORT + 1])
+
+
+def random_qkv(n_tokens: int, dtype: torch.dtype) -> torch.Tensor:
+    numbers = torch.randn(n_tokens, 3, HEADS, WIDTH, generator=torch.Generator().manual_seed(n_tokens))
+    return numbers.to(dtype).requires_grad_()
+
+
+def textbook(qkv_M3HK: torch.Tensor, lengths: list[int]) -> torch.Tensor:
+    """Float64, and nothing but a mask over all pieces at once."""
+    n_tokens = len(qkv_M3HK)
+    rotation = rotary_angles(lengths, WIDTH, torch.device("cpu"))
+    q, k, v = (part.transpose(0, 1) for part in rotated(qkv_M3HK.double(), rotation))
+    piece = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
+    seen = (piece[:, None] == piece) & (torch.arange(n_tokens)[:, None] >= torch.arange(n_tokens))
+    score = (q @ k.transpose(1, 2) / math.sqrt(WIDTH)).masked_fill(~seen, -math.inf)
+    return (score.softmax(-1) @ v).transpose(0, 1)
+
+
+@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_attention_and_its_gradient_are_the_textbooks(dtype: torch.dtype, lengths: list[int]) -> None:
+    qkv_M3HK = random_qkv(sum(lengths), dtype)
+    rotation = rotary_angles(lengths, WIDTH, torch.device("cpu"))
+    expected = textbook(qkv_M3HK, lengths)
+    weight = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
+    (expected * weight).sum().backward()
+    expected_grad, qkv_M3HK.grad = qkv_M3HK.grad, None
+    mixed = attend_within_pieces(qkv_M3HK, rotation, lengths)
+    (mixed * weight).sum().backward()
+    # Of bf16 only what goes in and what comes out: rounded to 8 bits.
+    tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2**-7}[dtype]
+    torch.testing.assert_close(mixed.double(), expected, rtol=tolerance, atol=tolerance)
+    torch.testing.assert_close(qkv_M3HK.grad, expected_grad, rtol=2 * tolerance, atol=2 * tolerance)
+
+
+@pytest.mark.parametrize("lengths", [[300], [SHORT + 1]], ids=str)
+def test_autocast_leaves_attention_as_exact_as_it_is(lengths: list[int]) -> None:
+    qkv_M3HK = random_qkv(sum(lengths), torch.float32)
+    rotation = rotary_angles(lengths, WIDTH, torch.device("cpu"))
+    exact = attend_within_pieces(qkv_M3HK, rotation, lengths)
+    (exact_grad,) = torch.autograd.grad(exact.sum(), qkv_M3HK)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        under = attend_within_pieces(qkv_M3HK, rotation, lengths)
+        (under_grad,) = torch.autograd.grad(under.sum(), qkv_M3HK)
+    assert under.dtype == torch.float32
+    assert torch.equal(under, exact)
+    assert torch.equal(under_grad, exact_grad)
