@@ -20,6 +20,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from scaling_lab.model.cost import SHORT_PIECE
+
 ROTARY_BASE = 10_000.0
 
 # Cosine and sine of every token's rotation, each [M, 1, K/2].
@@ -27,8 +29,6 @@ Rotation = tuple[Tensor, Tensor]
 # How one layer mixes what is read: qkv_M3HK, not yet rotated, and its rotation, to mixed_MHK.
 Attend = Callable[[Tensor, Rotation], Tensor]
 
-# Up to this length in tokens a piece is short. Beyond it, kept probabilities would outweigh all else that is kept.
-SHORT = 512
 # Rows of scores at a time, so that they stay in the cache and little of the masked half is computed.
 QUERIES_AT_ONCE = 256
 
@@ -64,7 +64,7 @@ def attend_within_pieces(qkv_M3HK: Tensor, rotation: Rotation, lengths: Sequence
         mixed_MHK; on a CPU, of short pieces, in the dtype of what was given, otherwise of what `rotated` gives.
     """
     on_cpu = qkv_M3HK.device.type == "cpu"
-    runs = [(short, list(run)) for short, run in groupby(lengths, key=lambda length: on_cpu and length <= SHORT)]
+    runs = [(short, list(run)) for short, run in groupby(lengths, key=lambda length: on_cpu and length <= SHORT_PIECE)]
     sizes = [sum(run) for _, run in runs]
     parts = zip(qkv_M3HK.split(sizes), *(part.split(sizes) for part in rotation), runs, strict=True)
     mixed = [
@@ -141,7 +141,6 @@ class _ShortPieces(torch.autograd.Function):
                 blocks = list(_blocks(length))
                 p_blocks = [next(remaining) for _ in blocks]
                 grad_3HLK = _grad_of_piece(grad_MHK[piece].transpose(0, 1).to(cos.dtype), piece_3HLK, blocks, p_blocks)
-                grad_3HLK[0] *= 1 / math.sqrt(head_width)
                 turned_L3HK = torch.empty(length, 3, n_heads, head_width, dtype=cos.dtype)
                 _rotate_into(turned_L3HK, grad_3HLK.permute(2, 0, 1, 3), back, piece)
                 grad_M3HK[piece] = turned_L3HK
@@ -151,7 +150,7 @@ class _ShortPieces(torch.autograd.Function):
 def _grad_of_piece(
     grad_HLK: Tensor, piece_3HLK: Tensor, blocks: list[tuple[slice, slice]], p_blocks: list[Tensor]
 ) -> Tensor:
-    """Gradient of a piece's rotated and scaled queries, keys and values: 3HLK, of the gradient of what was mixed."""
+    """Gradient of a piece's rotated queries, keys and values: 3HLK, of the gradient of what was mixed."""
     q_HLK, k_HLK, v_HLK = piece_3HLK
     grad_3HLK = torch.empty_like(piece_3HLK)
     to_q_HLK, to_k_HLK, to_v_HLK = grad_3HLK
@@ -166,6 +165,7 @@ def _grad_of_piece(
                 torch.bmm(left_HRL.transpose(1, 2), right_HRK, out=grad)
             else:
                 grad[:, seen].baddbmm_(left_HRL.transpose(1, 2), right_HRK)
+    to_q_HLK *= 1 / math.sqrt(q_HLK.shape[2])
     return grad_3HLK
 
 

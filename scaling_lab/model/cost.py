@@ -15,6 +15,9 @@ from scaling_lab.config.schema import ModelConfig
 
 # fp32 weight, gradient and AdamW's two running means.
 TRAINING_BYTES_PER_PARAMETER = 16
+# Up to this length in tokens a piece is short: on a CPU the probabilities of its attention are kept for the backward
+# pass. Those of longer ones would outweigh all else that is kept.
+SHORT_PIECE = 512
 
 
 @dataclass(frozen=True)
@@ -59,20 +62,21 @@ def flops_of_pieces(model: ModelConfig, vocab_size: int, lengths: Iterable[int])
     return sum(length * flops_per_token(model, vocab_size, length) for length in lengths)
 
 
-def activation_bytes_per_token(model: ModelConfig, vocab_size: int) -> int:
+def activation_bytes_per_token(model: ModelConfig, vocab_size: int, attended_length: float) -> int:
     """Bytes that one token leaves behind for the backward pass, bf16 where the arithmetic is; an estimate for planning.
 
-    A block keeps two norms' inputs and outputs, q, k, v and the attention's result, the MLP's two inner activations and
-    two residual sums; the head keeps fp32 logits and their softmax.
+    A block keeps two norms' inputs and outputs, q, k, v and the attention's result, the MLP's two inner activations,
+    two residual sums, and of a short piece the attention's probabilities; the head keeps fp32 logits and their softmax.
     """
     block = 4 * 4 * model.d_model + 2 * 2 * model.d_model + 4 * 4 * model.attention_width + 2 * 2 * model.d_ff
-    return model.n_layers * block + 8 * vocab_size
+    probabilities = 4 * model.n_heads * min(attended_length, SHORT_PIECE)
+    return round(model.n_layers * (block + probabilities)) + 8 * vocab_size
 
 
-def training_bytes(model: ModelConfig, vocab_size: int, micro_batch_tokens: int) -> int:
+def training_bytes(model: ModelConfig, vocab_size: int, attended_length: float, micro_batch_tokens: int) -> int:
     """Memory to train, bytes: weights, gradients, AdamW's state, and one micro-batch's activations; an estimate."""
     state = TRAINING_BYTES_PER_PARAMETER * count_parameters(model, vocab_size).total
-    return state + micro_batch_tokens * activation_bytes_per_token(model, vocab_size)
+    return state + micro_batch_tokens * activation_bytes_per_token(model, vocab_size, attended_length)
 
 
 def key_value_bytes(model: ModelConfig, length: int) -> int:

@@ -10,7 +10,7 @@ from scaling_lab.model import cost
 from scaling_lab.training.schedule import decay_begin
 
 # A micro-batch is kept in this much memory where nobody says otherwise.
-MICRO_BATCH_BYTES = 2**30
+MICRO_BATCH_BYTES = 2**31
 # Share of the matmul ceiling that a time estimate assumes.
 ASSUMED_MFU = 0.4
 # Fewer steps than this is said aloud; so are more passes than pay (Muennighoff et al., 2305.16264).
@@ -73,7 +73,9 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
             "so there is no step; give a smaller --batch-size-tokens, more --tokens, or more music"
         )
     attended = attended_length(dataset, config.data.sequence_length)
-    micro_batch_tokens = config.machine.micro_batch_tokens or find_micro_batch_tokens(config, dataset.vocab_size)
+    micro_batch_tokens = config.machine.micro_batch_tokens or find_micro_batch_tokens(
+        config, dataset.vocab_size, attended
+    )
     tokens = n_steps * recipe.batch_size_tokens
     flops_per_token = cost.flops_per_token(config.model, dataset.vocab_size, attended)
     return RunPlan(
@@ -86,7 +88,7 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
         flops_per_token=flops_per_token,
         total_flops=flops_per_token * tokens,
         micro_batch_tokens=micro_batch_tokens,
-        memory_bytes=cost.training_bytes(config.model, dataset.vocab_size, micro_batch_tokens),
+        memory_bytes=cost.training_bytes(config.model, dataset.vocab_size, attended, micro_batch_tokens),
         evaluation_steps=evenly_spread(recipe.evaluations, n_steps),
         trunk_steps=decay_begin(n_steps, recipe) if recipe.schedule == "wsd" else None,
     )
@@ -99,9 +101,9 @@ def attended_length(dataset: Dataset, sequence_length: int) -> float:
     return float((whole * sequence_length**2 + rest**2).sum() / dataset.train.n_tokens)
 
 
-def find_micro_batch_tokens(config: RunConfig, vocab_size: int) -> int:
-    """The most tokens whose activations fit in a gigabyte, at least one sequence and at most a batch."""
-    fitting = MICRO_BATCH_BYTES // cost.activation_bytes_per_token(config.model, vocab_size)
+def find_micro_batch_tokens(config: RunConfig, vocab_size: int, attended_length: float) -> int:
+    """The most tokens whose activations fit in two gigabytes, at least one sequence and at most a batch."""
+    fitting = MICRO_BATCH_BYTES // cost.activation_bytes_per_token(config.model, vocab_size, attended_length)
     return max(config.data.sequence_length, min(fitting, config.recipe.batch_size_tokens))
 
 

@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from scaling_lab.model.attention import SHORT, attend_within_pieces, rotary_angles, rotated
+from scaling_lab.model.attention import attend_within_pieces, rotary_angles, rotated
+from scaling_lab.model.cost import SHORT_PIECE as SHORT
 
 HEADS, WIDTH = 2, 6
 # About where a block ends, and where a piece is no longer short; then both kinds side by side.

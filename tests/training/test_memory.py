@@ -47,7 +47,7 @@ def run_limited(config: RunConfig, more_bytes: int) -> subprocess.CompletedProce
 def test_memory_that_runs_out_is_survived_with_a_smaller_micro_batch_and_the_same_loss(
     small_run: Callable[..., RunConfig],
 ) -> None:
-    ended = run_limited(small_run(name="limited", **BIG), 120 * 2**20)
+    ended = run_limited(small_run(name="limited", **BIG), 60 * 2**20)
     assert ended.returncode == 0, ended.stderr
     assert "memory ran out with micro-batches of 32,768 tokens; going on with 16,384" in ended.stderr
     limited, free = read_run(Path("outputs/limited")), train(small_run(name="free", **BIG))
