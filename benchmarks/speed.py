@@ -2,13 +2,14 @@
 
     make bench [NANOGPT=DIR]
     python benchmarks/speed.py --data-dir DIR [--peers-python PYTHON] [--nanogpt DIR] [--sizes tiny,small]
-        [--lengths 512,2048,5000] [--seconds S] [--out FILE]
+        [--lengths 512,2048,5000] [--rounds N] [--seconds S] [--out FILE]
 
-Every trainer reads the same tokens, in batches of the same size, on all cores: each as it comes, and each but litgpt's
-compiler output once more with the allocator that scaling-lab takes (`+ allocator`), so that what is ours shows; and
-scaling-lab once without (`system allocator`). Each is a process of its own, one after the other, and takes one step to
-warm up. The matmul ceiling is measured before each group. FLOPs are counted with the attention that scaling-lab does,
-within documents; a peer that attends to whole rows does more of them, for which its MFU isn't credited.
+Every trainer reads the same tokens, in batches of the same size, on all cores: each as it comes, and once more with
+the allocator that scaling-lab takes (`+ allocator`), so that what is ours shows; and scaling-lab once without (`system
+allocator`). Each is a process of its own, one after the other in several rounds, since a shared machine is faster at
+one time than at another, and takes one step to warm up. The table gives medians over all rounds, and the ceiling is the
+best matmul of all. FLOPs are counted with the attention that scaling-lab does, within documents; a peer that attends to
+whole rows does more of them, for which its MFU isn't credited.
 """
 
 import argparse
@@ -37,6 +38,8 @@ from scaling_lab.training.plan import plan_run
 TRAINERS = Path(__file__).parent / "trainers"
 # Rows of a micro-batch and micro-batches of a step, by sequence length.
 SHAPES = {512: (8, 2), 2048: (2, 2), 5000: (1, 2)}
+# Whose step takes long enough with one micro-batch.
+SLOW = ("large", "xl")
 
 
 @dataclass(frozen=True)
@@ -80,8 +83,9 @@ def trainers(options: argparse.Namespace) -> list[Trainer]:
 def specs(options: argparse.Namespace, folder: Path) -> Iterator[tuple[RunConfig, Spec]]:
     """Every size at every length, its tokens laid ready in a file."""
     for length in options.lengths:
-        rows, micro_batches = SHAPES[length]
+        rows, most_micro_batches = SHAPES[length]
         for size in options.sizes:
+            micro_batches = 1 if size in SLOW else most_micro_batches
             values = {"size": size, "data.dir": options.data_dir, "data.sequence_length": length}
             batch = {"recipe.batch_size_tokens": rows * micro_batches * length, "recipe.tokens": 10**6}
             config = resolve_config(overrides=[f"{key}={value}" for key, value in (values | batch).items()]).config
@@ -110,35 +114,52 @@ def specs(options: argparse.Namespace, folder: Path) -> Iterator[tuple[RunConfig
             )
 
 
-def contest(config: RunConfig, spec: Spec, contestants: list[Trainer], folder: Path) -> list[dict[str, Any]]:
-    """One row for each trainer, and the table's lines as they come."""
-    dataset = open_configured(config.data)
-    plan, machine = plan_run(config, dataset), choose_machine(config.machine)
+def contest(
+    config: RunConfig, spec: Spec, contestants: list[Trainer], rounds: int, folder: Path
+) -> list[dict[str, Any]]:
+    """Let all train in turn, several times over, and print a table: one row for each trainer."""
+    plan = plan_run(config, open_configured(config.data))
     spec_file = folder / "spec.json"
     spec_file.write_text(json.dumps(asdict(spec)), encoding="utf-8")
+    found: dict[str, list[dict[str, Any]]] = {trainer.name: [] for trainer in contestants}
+    failed: dict[str, str] = {}
+    machines = []
+    for _ in range(rounds):
+        machines.append(choose_machine(config.machine))
+        for trainer in contestants:
+            answer = trainer.run(spec_file)
+            if isinstance(answer, str):
+                failed[trainer.name] = answer
+            else:
+                found[trainer.name].append(answer)
+    machine = max(machines, key=lambda machine: machine.peak_flops_per_second)
     print(f"\nfull {spec.size}, T {spec.sequence_length:,}, batch {spec.batch_size_tokens:,} tokens;", end=" ")
     print(f"ceiling {machine.peak_flops_per_second / 1e9:,.0f} GFLOP/s ({machine.precision}, {machine.processor})\n")
     print("| trainer | tokens/s | spread | scaling-lab is | MFU | peak, MiB | first step, s |")
     print("| --- | ---: | --- | ---: | ---: | ---: | ---: |")
     rows: list[dict[str, Any]] = []
-    for trainer in contestants:
-        found = trainer.run(spec_file)
-        if isinstance(found, str):
-            print(f"| {trainer.name} | failed: {found} | | | | | |", flush=True)
+    for name, answers in found.items():
+        if not answers:
+            print(f"| {name} | failed: {failed[name]} | | | | | |")
             continue
-        speeds = sorted(spec.batch_size_tokens / seconds for seconds in found["step_seconds"])
-        speed = statistics.median(speeds)
-        mfu = speed * plan.flops_per_token / machine.peak_flops_per_second
-        rows.append(
-            {"size": spec.size, "sequence_length": spec.sequence_length, "trainer": trainer.name}
-            | {"tokens_per_second": speed, "mfu": mfu, "ceiling": machine.peak_flops_per_second, **found}
-        )
+        speeds = sorted(spec.batch_size_tokens / seconds for answer in answers for seconds in answer["step_seconds"])
+        row = {
+            "size": spec.size,
+            "sequence_length": spec.sequence_length,
+            "trainer": name,
+            "tokens_per_second": statistics.median(speeds),
+            "mfu": statistics.median(speeds) * plan.flops_per_token / machine.peak_flops_per_second,
+            "ceiling": machine.peak_flops_per_second,
+            "peak_bytes": max(answer["peak_bytes"] for answer in answers),
+            "first_seconds": min(answer["first_seconds"] for answer in answers),
+        }
+        rows.append(row | {"rounds": answers})
         print(
-            f"| {trainer.name} | {speed:,.0f} | {speeds[0]:,.0f} to {speeds[-1]:,.0f} ({len(speeds)}) "
-            f"| {rows[0]['tokens_per_second'] / speed:.2f}x | {mfu:.0%} | {found['peak_bytes'] / 2**20:,.0f} "
-            f"| {found['first_seconds']:.1f} |",
-            flush=True,
+            f"| {name} | {row['tokens_per_second']:,.0f} | {speeds[0]:,.0f} to {speeds[-1]:,.0f} ({len(speeds)}) "
+            f"| {rows[0]['tokens_per_second'] / row['tokens_per_second']:.2f}x | {row['mfu']:.0%} "
+            f"| {row['peak_bytes'] / 2**20:,.0f} | {row['first_seconds']:.1f} |"
         )
+    sys.stdout.flush()
     return rows
 
 
@@ -149,14 +170,17 @@ def main() -> None:
     parser.add_argument("--nanogpt", help="a checkout of nanoGPT")
     parser.add_argument("--sizes", type=lambda text: text.split(","), default=list(SIZES))
     parser.add_argument("--lengths", type=lambda text: [int(part) for part in text.split(",")], default=list(SHAPES))
-    parser.add_argument("--seconds", type=float, default=6.0, help="for which each trains, two steps at the least")
+    parser.add_argument("--rounds", type=int, default=3, help="how often all train in turn")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="for which each trains in a round, a step at the least"
+    )
     parser.add_argument("--out", type=Path, help="where every step's seconds are kept, as JSON lines")
     options = parser.parse_args()
     print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, allocator {fast_allocator()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for config, spec in specs(options, folder):
-            rows = contest(config, spec, trainers(options), folder)
+            rows = contest(config, spec, trainers(options), options.rounds, folder)
             if options.out:
                 with options.out.open("a", encoding="utf-8") as file:
                     file.writelines(json.dumps(row) + "\n" for row in rows)

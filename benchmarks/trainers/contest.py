@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 # Timed steps at the least, after the first, which warms up.
-MIN_STEPS = 2
+MIN_STEPS = 1
 
 
 @dataclass(frozen=True)
