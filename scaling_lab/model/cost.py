@@ -59,7 +59,11 @@ def flops_per_token(model: ModelConfig, vocab_size: int, attended_length: float)
 
 def flops_of_pieces(model: ModelConfig, vocab_size: int, lengths: Iterable[int]) -> float:
     """Training FLOPs of a batch of pieces of the given lengths (tokens): a token attends within its own piece."""
-    return sum(length * flops_per_token(model, vocab_size, length) for length in lengths)
+    lengths = list(lengths)
+    n_tokens = sum(lengths)
+    # The mean, over tokens, of the length that each attends in: one formula for all pieces.
+    attended = sum(length * length for length in lengths) / n_tokens
+    return n_tokens * flops_per_token(model, vocab_size, attended)
 
 
 def activation_bytes_per_token(model: ModelConfig, vocab_size: int, attended_length: float) -> int:
