@@ -94,7 +94,7 @@ def main() -> None:
     for tracking in ("disabled", "local"):
         with tempfile.TemporaryDirectory() as folder:
             named = {"size": options.size, "ladder": options.ladder, "data-dir": options.data_dir}
-            named |= {"tokens": 8192 * options.steps, "output-dir": folder, "tracking": tracking}
+            named |= {"batch-size-tokens": 8192, "tokens": 8192 * options.steps, "output-dir": folder, "tracking": tracking}
             arguments = [text for name, value in named.items() for text in (f"--{name}", str(value))]
             ended = subprocess.run(
                 [sys.executable, __file__, "--child", *arguments], check=True, stdout=subprocess.PIPE, text=True

@@ -162,10 +162,11 @@ def _gather(split: PackedSplit, pieces: list[tuple[int, int, int]]) -> Batch:
     lengths = [length for _, length, _ in pieces]
     tokens_M = np.empty(sum(lengths), dtype=np.int64)
     targets_M = np.full(len(tokens_M), IGNORED_TARGET, dtype=np.int64)
-    place = 0
+    # A slice of a memory map costs three times what one of a plain array does.
+    tokens, place = np.asarray(split.tokens), 0
     for begin, length, document_end in pieces:
-        tokens_M[place : place + length] = split.tokens[begin : begin + length]
+        tokens_M[place : place + length] = tokens[begin : begin + length]
         n_targets = min(length, document_end - begin - 1)
-        targets_M[place : place + n_targets] = split.tokens[begin + 1 : begin + 1 + n_targets]
+        targets_M[place : place + n_targets] = tokens[begin + 1 : begin + 1 + n_targets]
         place += length
     return Batch(torch.from_numpy(tokens_M), torch.from_numpy(targets_M), lengths)
