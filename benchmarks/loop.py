@@ -28,6 +28,7 @@ from scaling_lab.training.allocator import restart_with_fast_allocator
 from scaling_lab.training.learner import Learner
 
 WARM_UP = 5
+BATCH_SIZE_TOKENS = 8192
 
 
 class Clock:
@@ -94,7 +95,8 @@ def main() -> None:
     for tracking in ("disabled", "local"):
         with tempfile.TemporaryDirectory() as folder:
             named = {"size": options.size, "ladder": options.ladder, "data-dir": options.data_dir}
-            named |= {"batch-size-tokens": 8192, "tokens": 8192 * options.steps, "output-dir": folder, "tracking": tracking}
+            named |= {"output-dir": folder, "tracking": tracking}
+            named |= {"batch-size-tokens": BATCH_SIZE_TOKENS, "tokens": BATCH_SIZE_TOKENS * options.steps}
             arguments = [text for name, value in named.items() for text in (f"--{name}", str(value))]
             ended = subprocess.run(
                 [sys.executable, __file__, "--child", *arguments], check=True, stdout=subprocess.PIPE, text=True
