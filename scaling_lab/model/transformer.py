@@ -1,8 +1,8 @@
 """The transformer that every size is: decoder-only, bias-free, pre-norm, rotary, tied. Built by `scaling-lab train`.
 
 Decisions:
-- No rows and no padding. A batch is one flat stretch of tokens and the lengths of its pieces; attention stays inside a
-  piece, everything else sees M tokens side by side. Micro-batch size is then free, and no loss depends on it.
+- No rows. A batch is one flat stretch of tokens and the lengths of its pieces; attention stays inside a piece,
+  everything else sees M tokens side by side. Micro-batch size is then free, and no loss depends on it.
 - No position table: 5,000 x d_model would be 40 % of tiny. Rotary positions (Su et al., 2104.09864) count from each
   piece's own beginning (`attention.py`).
 - The embedding is also the output head: on the low rungs it is a good part of N.
