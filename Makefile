@@ -65,6 +65,7 @@ check: $(DEV)  ## ruff and pyright
 
 bench: $(RUN) $(PEERS)/.installed | data/music21-core  ## speed beside others, an hour and more; NANOGPT=DIR for a checkout of nanoGPT
 	$(BIN)/python benchmarks/loop.py
+	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/plan.py --data-dir data/music21-core
 	$(BIN)/python benchmarks/speed.py --data-dir data/music21-core --peers-python $(PEERS)/bin/python $(if $(NANOGPT),--nanogpt $(NANOGPT))
 

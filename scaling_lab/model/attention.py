@@ -64,7 +64,7 @@ def attend_within_pieces(qkv_M3HK: Tensor, rotation: Rotation, lengths: Sequence
         lengths: tokens in each piece; their sum is M.
 
     Returns:
-        mixed_MHK; on a CPU, of short pieces, in the dtype of what was given, otherwise of what `rotated` gives.
+        mixed_MHK, of long pieces alone in the dtype that `rotated` gives, otherwise in the given one.
     """
     on_cpu = qkv_M3HK.device.type == "cpu"
     runs = [(short, list(run)) for short, run in groupby(lengths, key=lambda length: on_cpu and length <= SHORT_PIECE)]
@@ -158,7 +158,8 @@ def _attend_to_piece(qkv_3HLK: Tensor, mixed_HLK: Tensor) -> Iterator[Tensor]:
     q_HLK, k_HLK, v_HLK = qkv_3HLK
     for rows, seen in _blocks(slice(0, mixed_HLK.shape[1])):
         score_HRL = torch.bmm(q_HLK[:, rows], k_HLK[:, seen].transpose(1, 2))
-        score_HRL[:, :, rows] += _mask_of_future(rows.stop - rows.start, score_HRL.dtype)
+        n_rows = score_HRL.shape[1]
+        score_HRL[:, :, rows] += _mask_of_future(score_HRL.dtype)[:n_rows, :n_rows]
         p_HRL = torch.softmax(score_HRL, dim=-1, out=score_HRL)
         torch.bmm(p_HRL, v_HLK[:, seen], out=mixed_HLK[:, rows])
         yield p_HRL
@@ -202,16 +203,16 @@ def _blocks(piece: slice) -> list[tuple[slice, slice]]:
     return [(slice(begin, end), slice(0, end)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _rotate_into(out_L3HK: Tensor, x_L3HK: Tensor, rotation: Rotation, piece: slice) -> None:
+def _rotate_into(out_N3HK: Tensor, x_N3HK: Tensor, rotation: Rotation, stretch: slice) -> None:
     """Turn queries and keys, copy values. `rotation` is of all M tokens, each [M, 1, 1, K/2]."""
-    cos_L11K, sin_L11K = (part[piece] for part in rotation)
-    (first, second), (out_first, out_second) = x_L3HK[:, :2].chunk(2, -1), out_L3HK[:, :2].chunk(2, -1)
-    torch.mul(first, cos_L11K, out=out_first).addcmul_(second, sin_L11K, value=-1)
-    torch.mul(second, cos_L11K, out=out_second).addcmul_(first, sin_L11K)
-    out_L3HK[:, 2] = x_L3HK[:, 2]
+    cos_N11K, sin_N11K = (part[stretch] for part in rotation)
+    (first, second), (out_first, out_second) = x_N3HK[:, :2].chunk(2, -1), out_N3HK[:, :2].chunk(2, -1)
+    torch.mul(first, cos_N11K, out=out_first).addcmul_(second, sin_N11K, value=-1)
+    torch.mul(second, cos_N11K, out=out_second).addcmul_(first, sin_N11K)
+    out_N3HK[:, 2] = x_N3HK[:, 2]
 
 
-@lru_cache(maxsize=4 * QUERIES_AT_ONCE)
-def _mask_of_future(length: int, dtype: torch.dtype) -> Tensor:
-    """What is added to scores of queries among their own keys: -inf above the diagonal."""
-    return torch.full((length, length), -math.inf, dtype=dtype).triu(1)
+@lru_cache(maxsize=2)
+def _mask_of_future(dtype: torch.dtype) -> Tensor:
+    """What is added to the scores of a block's queries among their own keys: -inf above the diagonal."""
+    return torch.full((QUERIES_AT_ONCE, QUERIES_AT_ONCE), -math.inf, dtype=dtype).triu(1)
