@@ -144,7 +144,7 @@ class _ShortPieces(torch.autograd.Function):
                 mixed_HNK = torch.empty_like(qkv_3HNK[0])
                 mixed_HNK.copy_(grad_MHK[stretch].transpose(0, 1))
                 for piece in pieces:
-                    p_blocks = list(islice(kept, len(_blocks(piece))))
+                    p_blocks = list(islice(kept, len(_blocks(piece.stop - piece.start))))
                     _backward_of_piece(qkv_3HNK[:, :, piece], p_blocks, mixed_HNK[:, piece], grad_3HNK[:, :, piece])
                 grad_3HNK[0] *= 1 / math.sqrt(head_width)
                 grad_N3HK = torch.empty(len(grad_MHK[stretch]), 3, n_heads, head_width, dtype=cos.dtype)
@@ -156,7 +156,7 @@ class _ShortPieces(torch.autograd.Function):
 def _attend_to_piece(qkv_3HLK: Tensor, mixed_HLK: Tensor) -> Iterator[Tensor]:
     """Write what one piece's heads mix, of rotated and scaled queries; yields the probabilities, block by block."""
     q_HLK, k_HLK, v_HLK = qkv_3HLK
-    for rows, seen in _blocks(slice(0, mixed_HLK.shape[1])):
+    for rows, seen in _blocks(mixed_HLK.shape[1]):
         score_HRL = torch.bmm(q_HLK[:, rows], k_HLK[:, seen].transpose(1, 2))
         n_rows = score_HRL.shape[1]
         score_HRL[:, :, rows] += _mask_of_future(score_HRL.dtype)[:n_rows, :n_rows]
@@ -169,7 +169,7 @@ def _backward_of_piece(qkv_3HLK: Tensor, p_blocks: Sequence[Tensor], to_mixed_HL
     """Write the gradient of one piece's scaled queries, keys and values, of the gradient of what was mixed."""
     q_HLK, k_HLK, v_HLK = qkv_3HLK
     to_q_HLK, to_k_HLK, to_v_HLK = grad_3HLK
-    blocks = _blocks(slice(0, to_mixed_HLK.shape[1]))
+    blocks = _blocks(to_mixed_HLK.shape[1])
     # The last block sees every key: it writes what the others add to.
     for number, ((rows, seen), p_HRL) in enumerate(zip(reversed(blocks), reversed(p_blocks), strict=True)):
         to_mixed_HRK = to_mixed_HLK[:, rows]
@@ -196,9 +196,8 @@ def _groups(lengths: Sequence[int], width: int) -> list[tuple[slice, list[slice]
     return [*groups, (slice(begin, begin + size), pieces)]
 
 
-def _blocks(piece: slice) -> list[tuple[slice, slice]]:
-    """Queries of a piece that are scored together, and the keys that the last of them sees; from its own beginning."""
-    length = piece.stop - piece.start
+def _blocks(length: int) -> list[tuple[slice, slice]]:
+    """Queries of a piece that are scored together, and the keys that the last of them sees."""
     ends = [*range(QUERIES_AT_ONCE, length, QUERIES_AT_ONCE), length]
     return [(slice(begin, end), slice(0, end)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
 
