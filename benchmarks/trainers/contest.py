@@ -80,9 +80,8 @@ class Stopwatch:
     """Seconds of each step; the first, which warms up and may compile, apart."""
 
     def __init__(self, seconds: float) -> None:
-        self._least, self._begin = seconds, time.perf_counter()
+        self._least, self._last = seconds, time.perf_counter()
         self.laps: list[float] = []
-        self._last = self._begin
 
     def lap(self) -> bool:
         """A step is done; whether that is enough."""
