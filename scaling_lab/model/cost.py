@@ -17,7 +17,7 @@ from scaling_lab.config.schema import ModelConfig
 TRAINING_BYTES_PER_PARAMETER = 16
 # Up to this length in tokens a piece is short: on a CPU the probabilities of its attention are kept for the backward
 # pass. Those of longer ones would outweigh all else that is kept.
-SHORT_PIECE = 512
+SHORT_PIECE = 1024
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def activation_bytes_per_token(model: ModelConfig, vocab_size: int, attended_len
     two residual sums, and of a short piece the attention's probabilities; the head keeps fp32 logits and their softmax.
     """
     block = 4 * 4 * model.d_model + 2 * 2 * model.d_model + 4 * 4 * model.attention_width + 2 * 2 * model.d_ff
-    probabilities = 4 * model.n_heads * min(attended_length, SHORT_PIECE)
+    probabilities = 2 * model.n_heads * min(attended_length, SHORT_PIECE)
     return round(model.n_layers * (block + probabilities)) + 8 * vocab_size
 
 

@@ -23,8 +23,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scaling_lab.model.attention import Rotation, attend_within_pieces, rotary_angles, rotated
+from scaling_lab.model.attention import attend_within_pieces
 from scaling_lab.model.cost import key_value_bytes
+from scaling_lab.model.rotary import rotary_angles, rotated
 from scaling_lab.model.transformer import Transformer
 
 # Keys and values of all documents that are written at once.
@@ -80,7 +81,7 @@ class CachedReader:
         shape = (config.n_layers, 2, n_documents, config.n_heads, capacity, config.head_width)
         self.model, self.capacity = model, capacity
         self.kept_L2BHTK = torch.empty(shape, dtype=weight.dtype, device=weight.device)
-        self.cos_T1K, self.sin_T1K = rotary_angles([capacity], config.head_width, weight.device)
+        self.rotation_T1KP = rotary_angles([capacity], config.head_width, weight.device)
         self.n_documents, self.length = n_documents, 0
 
     def begin(self, tokens_BT: Tensor) -> Tensor:
@@ -108,21 +109,21 @@ class CachedReader:
     def _read(self, tokens_BT: Tensor) -> Tensor:
         n_documents, count = tokens_BT.shape
         begin, self.length = self.length, self.length + count
-        turns = (part_T1K[begin : self.length].repeat(n_documents, 1, 1) for part_T1K in (self.cos_T1K, self.sin_T1K))
+        rotation_M1KP = self.rotation_T1KP[begin : self.length].repeat(n_documents, 1, 1, 1)
         attends = [partial(self._attend, layer) for layer in range(self.model.config.n_layers)]
-        x_MD = self.model.stream(tokens_BT.flatten(), (next(turns), next(turns)), attends)
+        x_MD = self.model.stream(tokens_BT.flatten(), rotation_M1KP, attends)
         return self.model.head(x_MD.view(n_documents, count, -1)[:, -1])
 
-    def _attend(self, layer: int, qkv_M3HK: Tensor, rotation: Rotation) -> Tensor:
+    def _attend(self, layer: int, qkv_M3HK: Tensor, rotation_M1KP: Tensor) -> Tensor:
         """Keep keys and values of what is read, and attend to all that is kept."""
-        q_MHK, k_MHK, v_MHK = rotated(qkv_M3HK, rotation)
+        q_MHK, k_MHK, v_MHK = rotated(qkv_M3HK, rotation_M1KP).unbind(1)
         count = len(q_MHK) // self.n_documents
         kept_2BHTK = self.kept_L2BHTK[layer, :, : self.n_documents, :, : self.length]
         for place, new_MHK in enumerate((k_MHK, v_MHK)):
             new_BTHK = new_MHK.unflatten(0, (self.n_documents, count))
             kept_2BHTK[place, :, :, -count:] = new_BTHK.transpose(1, 2)
         if count > 1:  # only ever at the beginning, where there is nothing else to attend to
-            return attend_within_pieces(qkv_M3HK, rotation, [count] * self.n_documents)
+            return attend_within_pieces(qkv_M3HK, rotation_M1KP, [count] * self.n_documents)
         return F.scaled_dot_product_attention(q_MHK[:, :, None], kept_2BHTK[0], kept_2BHTK[1]).squeeze(2)
 
 

@@ -5,8 +5,9 @@ import math
 import pytest
 import torch
 
-from scaling_lab.model.attention import attend_within_pieces, rotary_angles, rotated
+from scaling_lab.model.attention import attend_within_pieces
 from scaling_lab.model.cost import SHORT_PIECE as SHORT
+from scaling_lab.model.rotary import rotary_angles
 
 HEADS, WIDTH = 2, 6
 # About where a block ends, and where a piece is no longer short; then both kinds side by side.
@@ -18,11 +19,24 @@ def random_qkv(n_tokens: int, dtype: torch.dtype) -> torch.Tensor:
     return numbers.to(dtype).requires_grad_()
 
 
+def turned(x_HMK: torch.Tensor, position_M: torch.Tensor) -> torch.Tensor:
+    """Rotary positions, pair by pair (Su et al., 2104.09864, equation 15), by a table that is kept in fp32."""
+    out = x_HMK.clone()
+    for first in range(0, WIDTH, 2):
+        angle = position_M * 10_000.0 ** (-first / WIDTH)
+        cos, sin = angle.cos().float(), angle.sin().float()
+        a, b = x_HMK[..., first], x_HMK[..., first + 1]
+        out[..., first] = a * cos - b * sin
+        out[..., first + 1] = a * sin + b * cos
+    return out
+
+
 def textbook(qkv_M3HK: torch.Tensor, lengths: list[int]) -> torch.Tensor:
     """Float64, and nothing but a mask over all pieces at once."""
     n_tokens = len(qkv_M3HK)
-    rotation = rotary_angles(lengths, WIDTH, torch.device("cpu"))
-    q, k, v = (part.transpose(0, 1) for part in rotated(qkv_M3HK.double(), rotation))
+    position = torch.cat([torch.arange(length) for length in lengths]).double()
+    q, k, v = qkv_M3HK.double().permute(1, 2, 0, 3)
+    q, k = (turned(part, position) for part in (q, k))
     piece = torch.repeat_interleave(torch.arange(len(lengths)), torch.tensor(lengths))
     seen = (piece[:, None] == piece) & (torch.arange(n_tokens)[:, None] >= torch.arange(n_tokens))
     score = (q @ k.transpose(1, 2) / math.sqrt(WIDTH)).masked_fill(~seen, -math.inf)
