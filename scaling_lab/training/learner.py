@@ -1,5 +1,6 @@
 """One optimizer step: batch, loss, backward, clip, finite?, update. Nothing here is about files or W&B."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable
@@ -164,15 +165,18 @@ class Learner:
         n_targets = batch.n_targets
         total = torch.zeros((), device=self.machine.device)
         micros = self.micro_batches(batch)
-        for number, micro in enumerate(micros, 1):
-            may_stop()
-            micro = micro.padded().to(self.machine.device)
-            if self.world.sharded:
-                sharding.sum_gradients(self.model, now=number == len(micros))
-            with self.machine.autocast():
-                loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
-            loss.backward()
-            total += loss.detach()
+        # Within one context a weight is cast once, not once for each micro-batch; a shard's weights come and go.
+        with contextlib.nullcontext() if self.world.sharded else self.machine.autocast():
+            for number, micro in enumerate(micros, 1):
+                may_stop()
+                micro = micro.padded().to(self.machine.device)
+                if self.world.sharded:
+                    sharding.sum_gradients(self.model, now=number == len(micros))
+                with self.machine.autocast():
+                    loss = self.model.loss(micro.tokens_M, micro.targets_M, micro.lengths) / n_targets
+                with torch.autocast(self.machine.device.type, enabled=False):
+                    loss.backward()
+                total += loss.detach()
         return total
 
     def _require_finite(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
