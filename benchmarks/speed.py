@@ -7,9 +7,9 @@
 Every trainer reads the same tokens, in batches of the same size, on all cores: each as it comes, and once more with
 the allocator that scaling-lab takes (`+ allocator`), so that what is ours shows; and scaling-lab once without (`system
 allocator`). Each is a process of its own, one after the other in several rounds, since a shared machine is faster at
-one time than at another, and takes one step to warm up. The table gives medians over all rounds, and the ceiling is the
-best matmul of all. FLOPs are counted with the attention that scaling-lab does, within documents; a peer that attends to
-whole rows does more of them, for which its MFU isn't credited.
+one time than at another, and has three seconds, and at least a step, to warm up. The table gives medians over all
+rounds, and the ceiling is the best matmul of all. FLOPs are counted with the attention that scaling-lab does, within
+documents; a peer that attends to whole rows does more of them, for which its MFU isn't credited.
 """
 
 import argparse

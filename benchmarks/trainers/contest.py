@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 import torch
 
-# Timed steps at the least, after the first, which warms up.
-MIN_STEPS = 1
+# Steps warm up that begin within so many seconds of the first, and at least the first: some compile what they meet.
+WARM_UP_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -77,18 +77,20 @@ class Music:
 
 
 class Stopwatch:
-    """Seconds of each step; the first, which warms up and may compile, apart."""
+    """Seconds of each step, those that warm up apart."""
 
     def __init__(self, seconds: float) -> None:
         self._least, self._last = seconds, time.perf_counter()
+        self.warm_up: list[float] = []
         self.laps: list[float] = []
 
     def lap(self) -> bool:
         """A step is done; whether that is enough."""
         now = time.perf_counter()
-        self.laps.append(now - self._last)
+        laps = self.warm_up if sum(self.warm_up) < WARM_UP_SECONDS else self.laps
+        laps.append(now - self._last)
         self._last = now
-        return len(self.laps) > MIN_STEPS and sum(self.laps[1:]) >= self._least
+        return bool(self.laps) and sum(self.laps) >= self._least
 
     def run(self, step: Callable[[], Any]) -> None:
         self._last = time.perf_counter()
@@ -102,8 +104,8 @@ def answer(stopwatch: Stopwatch, n_parameters: int, last_loss: float) -> None:
     print(
         json.dumps(
             {
-                "first_seconds": stopwatch.laps[0],
-                "step_seconds": stopwatch.laps[1:],
+                "first_seconds": stopwatch.warm_up[0],
+                "step_seconds": stopwatch.laps,
                 "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
                 "parameters": n_parameters,
                 "last_loss": last_loss,

@@ -11,13 +11,15 @@ first written: W&B may hold them already, and takes no second one.
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from scaling_lab.errors import CheckpointError
+from scaling_lab.files import written_whole
 from scaling_lab.tracking.metrics import TRAIN_STEP, VAL_LOSS
-from scaling_lab.tracking.results import write_whole
 
 JOURNAL_NAME = "metrics.jsonl"
 SCHEMA_VERSION = 1
@@ -49,11 +51,11 @@ class Journal:
         """Whether a step that is at or after the checkpoint has its evaluation's row."""
         return (step, True) in self._ahead
 
-    def append(self, row: Mapping[str, Any]) -> bool:
+    def append(self, row: Row) -> bool:
         """Write one row, unless it is there; in the operating system's hands when this returns. True if written."""
-        if _place(row) in self._ahead:
+        if self._ahead and _place(row) in self._ahead:
             return False
-        line = json.dumps(dict(row)).encode() + b"\n"
+        line = _line(row)
         written = os.write(self._descriptor, line)
         if written != len(line):
             raise OSError(f"{self.path}: the disk took {written} of {len(line)} bytes; free some space and run again")
@@ -69,15 +71,22 @@ class Journal:
         os.close(self._descriptor)
 
 
-def _place(row: Mapping[str, Any]) -> tuple[int, bool]:
+def _place(row: Row) -> tuple[int, bool]:
     """A row's step, and whether it is an evaluation's; no two rows share both."""
     return row[TRAIN_STEP], VAL_LOSS in row
+
+
+def _line(row: Row) -> bytes:
+    line = orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    # A null may have been NaN or infinity, which JSON proper lacks. Python's json keeps them, in five times the time.
+    return line if b"null" not in line else json.dumps(row).encode() + b"\n"
 
 
 def write_journal(path: Path, rows: Iterable[Row]) -> None:
     """Put a journal of these rows in place of what is there, whole or not at all."""
     header = {"schema_version": SCHEMA_VERSION}
-    write_whole(path, "".join(json.dumps(row) + "\n" for row in [header, *rows]))
+    with written_whole(path) as stream:
+        stream.writelines(_line(row) for row in [header, *rows])
 
 
 def read_journal(path: Path) -> Iterator[Row]:

@@ -49,7 +49,7 @@ class Mirror:
         """Take a row; the one of an earlier step is complete then, and goes out."""
         if self._row and self._row[metrics.TRAIN_STEP] != row[metrics.TRAIN_STEP]:
             self._send()
-        self._row = {**self._row, **row}
+        self._row = {**self._row, **row} if self._row else row
 
     def step_done(self, step: int) -> None:
         """No more rows of this step will come."""

@@ -80,7 +80,7 @@ def test_a_line_cut_short_is_left_out_and_gone_after_resuming(tmp_path: Path) ->
 def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     write_steps(path, 1, 2)
-    path.write_text(path.read_text().replace('{"train/step": 1', '{"train/st\x00'))
+    path.write_text(path.read_text().replace('{"train/step":1', '{"train/st\x00'))
     with pytest.raises(CheckpointError, match=r"metrics\.jsonl:2: not a row"):
         steps_of(path)
 

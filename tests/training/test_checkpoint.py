@@ -144,7 +144,7 @@ def break_weights(config: RunConfig) -> None:
     assert results is not None
     (config.run_dir / "training_results.json").write_text(json.dumps(results | {"state": "stopped"}))
     lines = (config.run_dir / "metrics.jsonl").read_text().splitlines(keepends=True)
-    kept = [line for line in lines if not line.startswith(('{"train/step": 19', '{"train/step": 20'))]
+    kept = [line for line in lines if not line.startswith(('{"train/step":19', '{"train/step":20'))]
     (config.run_dir / "metrics.jsonl").write_text("".join(kept))
 
 
@@ -226,7 +226,7 @@ def test_rows_that_nothing_vouches_for_are_not_taken_over(small_run: MakeConfig)
     train(config)
     before = rows(config)
     journal = config.run_dir / "metrics.jsonl"
-    journal.write_text(journal.read_text().replace('"train/loss": ', '"train/loss": 9'))
+    journal.write_text(journal.read_text().replace('"train/loss":', '"train/loss":9'))
     (config.run_dir / "training_results.json").unlink()
     shutil.rmtree(config.run_dir / "checkpoints")
     train(config)
