@@ -20,8 +20,11 @@ STUDY = (
     *("study", "--ladder", "mini", "--data-dir", "music", "--tracking", "local", "--threads", "1"),
     *("-o", "recipe.evaluations=2", "--batch-size-tokens", "512", "-o", "data.sequence_length=64"),
 )
-# Long enough that nobody is done before the test has seen it train.
-LONG = ("--tokens", str(512 * 600), "-o", "machine.checkpoint_every_seconds=1")
+# Long enough that nobody is done before the test has seen it train and stopped it.
+LONG_STEPS = 1_000
+LONG = ("--tokens", str(512 * LONG_STEPS), "-o", "machine.checkpoint_every_seconds=1")
+# For a run that is to be stopped and never gone on with: only the test ends it.
+ENDLESS = ("--tokens", str(512 * 1_000_000))
 SHORT = ("--tokens", str(512 * 8))
 WAIT_SECONDS = 240.0
 
@@ -142,16 +145,16 @@ def test_a_stopped_study_goes_on_with_the_same_sweep_and_the_same_runs(desk: Des
     wait_until(lambda: not desk.processes(), 30, "every process to end")
     sweep, before = desk.sweep(), {name: desk.results(name) for name in names}
     assert {results["state"] for results in before.values()} == {"stopped"}
-    assert all(results["steps_done"] < 600 for results in before.values())
+    assert all(results["steps_done"] < LONG_STEPS for results in before.values())
 
     ended = desk.run(*arguments)
     assert ended.returncode == 0, ended.stderr
     assert f"sweep {sweep} goes on" in ended.stderr
     assert desk.sweep() == sweep
     for name in names:
-        assert desk.steps(name) == list(range(1, 601))
+        assert desk.steps(name) == list(range(1, LONG_STEPS + 1))
         assert desk.results(name)["wandb_id"] == before[name]["wandb_id"]
-    assert desk.trials(sweep) == [("tiny", "finished", 600), ("small", "finished", 600)]
+    assert desk.trials(sweep) == [("tiny", "finished", LONG_STEPS), ("small", "finished", LONG_STEPS)]
 
 
 def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: Desk) -> None:
@@ -167,9 +170,9 @@ def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: De
     _, said = study.communicate(timeout=WAIT_SECONDS)
     assert study.returncode == 0, said
     assert "an agent was lost (exit code -9); another takes its place" in said
-    assert desk.steps(name) == list(range(1, 601))
+    assert desk.steps(name) == list(range(1, LONG_STEPS + 1))
     assert desk.results(name)["wandb_id"] == run_id
-    assert desk.trials(desk.sweep()) == [("tiny", "finished", 600)]
+    assert desk.trials(desk.sweep()) == [("tiny", "finished", LONG_STEPS)]
     server.stop()
 
 
@@ -203,7 +206,7 @@ def test_a_trial_that_fails_is_named_and_tried_again_in_a_new_sweep(desk: Desk) 
 
 
 def test_a_cancelled_sweep_ends_the_study_and_its_trial_keeps_a_checkpoint(desk: Desk) -> None:
-    study = desk.begin(*STUDY, *LONG, "--sizes", "tiny,small", "--jobs", "1")
+    study = desk.begin(*STUDY, *ENDLESS, "--sizes", "tiny,small", "--jobs", "1")
     wait_until(lambda: len(desk.steps("mini-small-seed0")) > 5, WAIT_SECONDS, "a run that trains")
     sweep = desk.sweep()
     assert desk.run("sweep", "cancel", sweep, "--tracking", "local").returncode == 0
