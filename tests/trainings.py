@@ -19,7 +19,8 @@ from scaling_lab.tracking.metrics import TRAIN_STEP
 Row = dict[str, Any]
 
 N_EVALUATIONS = 50
-# 30 to 60 steps a second: long enough to be killed in, short enough to wait for.
+# Of a run that is to be interrupted once W&B has its first rows, which takes some seconds.
+MANY_STEPS = 1_000
 OPTIONS = (
     *("--ladder", "mini", "--size", "tiny", "--name", "mine", "--data-dir", "music", "--threads", "1"),
     *("--batch-size-tokens", "2048", "-o", "data.sequence_length=64", "-o", f"recipe.evaluations={N_EVALUATIONS}"),

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from servers import wait_until
-from trainings import Training
+from trainings import MANY_STEPS, Training
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +37,7 @@ def run_agent(training: Training, sweep: str) -> None:
 
 
 def test_a_trial_that_was_stopped_is_resumed_with_the_same_run_id(training: Training) -> None:
+    training.steps = MANY_STEPS
     sweep = create_sweep(training, "${interpreter}")
     agent = training.popen([sys.executable, "-m", "wandb", "agent", sweep], WANDB_AGENT_DISABLE_FLAPPING="true")
     training.wait_for_rows(20)

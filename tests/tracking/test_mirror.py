@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from servers import RunningServer, wait_until
-from trainings import N_EVALUATIONS, Training
+from trainings import MANY_STEPS, N_EVALUATIONS, Training
 
 from scaling_lab.localserver import serving
 from scaling_lab.tracking.metrics import TRAIN_STEP, VAL_LOSS
@@ -57,6 +57,7 @@ def test_config_and_summary_say_what_the_results_say(training: Training) -> None
 def test_a_killed_run_goes_on_with_no_row_lost_doubled_or_changed(
     training: Training, checkpoint_every_seconds: str
 ) -> None:
+    training.steps = MANY_STEPS
     every = ("-o", f"machine.checkpoint_every_seconds={checkpoint_every_seconds}")
     process = training.start(*every)
     training.wait_for_rows(20)
@@ -77,6 +78,7 @@ def test_a_killed_run_goes_on_with_no_row_lost_doubled_or_changed(
 
 
 def test_a_new_wandb_run_for_a_folder_that_has_trained_half_gets_the_whole_history(training: Training) -> None:
+    training.steps = MANY_STEPS
     process = training.start()
     wait_until(lambda: (training.run_dir / "metrics.jsonl").exists() and len(training.journal()) > 50)
     process.send_signal(signal.SIGTERM)
@@ -93,6 +95,7 @@ def test_a_new_wandb_run_for_a_folder_that_has_trained_half_gets_the_whole_histo
 def test_a_stopped_run_is_preempted_and_goes_on_as_the_same_one(
     training: Training, number: signal.Signals, code: int
 ) -> None:
+    training.steps = MANY_STEPS
     process = training.start()
     training.wait_for_rows(20)
     process.send_signal(number)
@@ -116,6 +119,7 @@ def test_a_stopped_run_is_preempted_and_goes_on_as_the_same_one(
 def test_a_run_stopped_while_its_server_hangs_ends_in_time_and_says_so(
     training: Training, server: RunningServer
 ) -> None:
+    training.steps = MANY_STEPS
     process = training.start()
     training.wait_for_rows(20)
     assert server.process is not None
@@ -134,6 +138,7 @@ def test_a_run_stopped_while_its_server_hangs_ends_in_time_and_says_so(
 
 
 def test_a_server_killed_and_started_again_mid_run_has_every_row(training: Training, server: RunningServer) -> None:
+    training.steps = MANY_STEPS
     process = training.start()
     training.wait_for_rows(20)
     server.stop(signal.SIGKILL)
