@@ -32,7 +32,7 @@ from scaling_lab.config import SIZES, RunConfig, resolve_config
 from scaling_lab.data.batches import TrainingStream
 from scaling_lab.data.configured import open_configured
 from scaling_lab.training.allocator import fast_allocator
-from scaling_lab.training.device import choose_machine
+from scaling_lab.training.device import choose_machine, cpu_has_bf16
 from scaling_lab.training.plan import plan_run
 
 TRAINERS = Path(__file__).parent / "trainers"
@@ -110,6 +110,7 @@ def specs(options: argparse.Namespace, folder: Path) -> Iterator[tuple[RunConfig
                     seconds=options.seconds,
                     data_dir=str(Path(options.data_dir).resolve()),
                     tokens_file=str(tokens_file),
+                    bf16=cpu_has_bf16(),
                 ),
             )
 

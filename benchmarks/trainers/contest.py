@@ -24,7 +24,8 @@ WARM_UP_SECONDS = 3.0
 class Spec:
     """One contest: a shape, a batch, and how long.
 
-    A step is `micro_batches` of `rows` sequences of `sequence_length` tokens, read in order from `tokens_file`.
+    A step is `micro_batches` of `rows` sequences of `sequence_length` tokens, read in order from `tokens_file`; `bf16`
+    says whether the processor has it: matrix products are fp32 where it hasn't, since bf16 is 30 times slower there.
     """
 
     size: str
@@ -40,6 +41,7 @@ class Spec:
     seconds: float
     data_dir: str
     tokens_file: str
+    bf16: bool
     learning_rate: float = 3e-4
     weight_decay: float = 0.01
     beta1: float = 0.9

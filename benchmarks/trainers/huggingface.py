@@ -1,4 +1,4 @@
-"""Hugging Face's Trainer with a Llama of the same shape, bf16=True; from the end of one step to the end of the next."""
+"""Hugging Face's Trainer with a Llama of the same shape, bf16=True if that is fast; from step's end to step's end."""
 
 import tempfile
 from typing import Any
@@ -68,7 +68,7 @@ def main() -> None:
         arguments = TrainingArguments(
             output_dir=folder,
             use_cpu=True,
-            bf16=True,
+            bf16=spec.bf16,
             per_device_train_batch_size=spec.rows,
             gradient_accumulation_steps=spec.micro_batches,
             max_steps=10**5,

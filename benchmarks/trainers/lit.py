@@ -1,4 +1,4 @@
-"""litgpt's model in the order of steps of its pretraining: Fabric, bf16-mixed, compiled, its chunked cross-entropy."""
+"""litgpt's model in the order of steps of its pretraining: Fabric, compiled, its chunked cross-entropy."""
 
 import lightning  # pyright: ignore[reportMissingImports]
 import torch
@@ -9,7 +9,7 @@ from litgpt.utils import chunked_cross_entropy  # pyright: ignore[reportMissingI
 
 def main() -> None:
     spec = read_spec()
-    fabric = lightning.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed")
+    fabric = lightning.Fabric(accelerator="cpu", devices=1, precision="bf16-mixed" if spec.bf16 else "32-true")
     fabric.seed_everything(1337)
     with fabric.init_module(empty_init=False):
         model = GPT(

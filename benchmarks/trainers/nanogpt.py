@@ -1,4 +1,4 @@
-"""nanoGPT's model and optimizer from a checkout on PYTHONPATH, stepped as its train.py does, under bf16 autocast.
+"""nanoGPT's model and optimizer from a checkout on PYTHONPATH, stepped as its train.py does; bf16 by autocast.
 
 Its own script has no autocast on a CPU and would be twice as slow; and it isn't compiled, as its README advises there.
 """
@@ -26,7 +26,7 @@ def main() -> None:
         nonlocal inputs_BT, targets_BT
         loss = torch.zeros(())
         for _ in range(spec.micro_batches):
-            with torch.autocast(device, dtype=torch.bfloat16):
+            with torch.autocast(device, dtype=torch.bfloat16, enabled=spec.bf16):
                 _, loss = model(inputs_BT, targets_BT)
                 loss = loss / spec.micro_batches
             inputs_BT, targets_BT = music.batch()

@@ -25,8 +25,9 @@ def main() -> None:
     }
     config = resolve_config(overrides=[f"{key}={value}" for key, value in values.items()]).config
     dataset = open_configured(config.data)
-    plan = plan_run(config, dataset)
-    learner = Learner(config, dataset, plan, choose_machine(config.machine), World.alone())
+    machine = choose_machine(config.machine)
+    plan = plan_run(config, dataset, machine.micro_batch_bytes())
+    learner = Learner(config, dataset, plan, machine, World.alone())
     losses: list[float] = []
     stopwatch = Stopwatch(spec.seconds)
     stopwatch.run(lambda: losses.append(learner.take_step(len(losses), lambda: None).loss))

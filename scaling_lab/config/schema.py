@@ -224,6 +224,9 @@ class MachineConfig(Section):
         le=2**31,
         description="Tokens in one forward pass. Absent: found from the size and the memory.",
     )
+    compile: bool = Field(
+        default=True, description="Whether a GPU's blocks are compiled, some seconds once a shape; a CPU's never are."
+    )
     shard: bool = Field(
         default=False,
         description="Whether processes of torchrun each keep a part of the model (FSDP2) instead of the whole; without "

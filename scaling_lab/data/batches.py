@@ -6,6 +6,7 @@ the tokens [s·B, (s+1)·B) of that endless line. Where a document, a stretch of
 piece ends; attention stays inside a piece. Pieces are grouped whole into micro-batches, so their size changes no loss.
 """
 
+import heapq
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -21,6 +22,8 @@ IGNORED_TARGET = -100
 # oneDNN compiles a bf16 product for every shape that it has not met: left to any shapes, tiny took twice as long. With
 # this, few shapes occur and each is soon met again; half of it, on average, is worked on in vain.
 PADDED_TO = 64
+# Micro-batches of a step differ by less where their pieces are many: then every step's are of one size, or of two.
+EVEN_TO = 1024
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,16 @@ class Batch:
         """One token that nothing is learned from: for a process that has to keep step with others."""
         return cls(torch.zeros(1, dtype=torch.int64), torch.full((1,), IGNORED_TARGET), [1])
 
-    def padded(self) -> "Batch":
-        """The same, filled up to a multiple of 64 tokens with a last piece that nothing is learned from."""
-        missing = -len(self.tokens_M) % PADDED_TO
+    def padded(self, multiple: int = PADDED_TO) -> "Batch":
+        """The same, filled up to a multiple of tokens with pieces that nothing is learned from, and no longer ones."""
+        missing = -len(self.tokens_M) % multiple
         if not missing:
             return self
+        longest = max(*self.lengths, PADDED_TO)
         return Batch(
             F.pad(self.tokens_M, (0, missing)),
             F.pad(self.targets_M, (0, missing), value=IGNORED_TARGET),
-            [*self.lengths, missing],
+            [*self.lengths, *(min(longest, missing - done) for done in range(0, missing, longest))],
         )
 
     @property
@@ -85,6 +89,28 @@ class Batch:
         """
         at_most = min(micro_batch_tokens, -(-len(self.tokens_M) // n_ranks))
         return islice(self.micro_batches(at_most), rank, None, n_ranks)
+
+    def even_micro_batches(self, count: int) -> list["Batch"]:
+        """Whole pieces in `count` micro-batches of about as many tokens, each padded to one size: a GPU's few shapes.
+
+        The longest piece first, each goes where there are fewest tokens by then (Graham, 1969).
+        """
+        begins = np.cumsum([0, *self.lengths])
+        groups: list[list[int]] = [[] for _ in range(count)]
+        sizes = [(0, number) for number in range(count)]
+        for piece in np.argsort(self.lengths, kind="stable")[::-1].tolist():
+            size, number = heapq.heappop(sizes)
+            groups[number].append(piece)
+            heapq.heappush(sizes, (size + self.lengths[piece], number))
+        size = -(-max(sizes)[0] // EVEN_TO) * EVEN_TO
+        return [self._pieces(group, begins).padded(size) for group in groups]
+
+    def _pieces(self, numbers: list[int], begins: np.ndarray) -> "Batch":
+        if not numbers:
+            return Batch.without_targets()
+        places = np.concatenate([np.arange(begins[number], begins[number + 1]) for number in numbers])
+        chosen_M = torch.from_numpy(places)
+        return Batch(self.tokens_M[chosen_M], self.targets_M[chosen_M], [self.lengths[number] for number in numbers])
 
     def _stretch(self, begin: int, lengths: list[int]) -> "Batch":
         end = begin + sum(lengths)

@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from scaling_lab.model.attention import attend_within_pieces
+from scaling_lab.model.attention import attention_within_pieces
 from scaling_lab.model.cost import key_value_bytes
 from scaling_lab.model.rotary import rotary_angles, rotated
 from scaling_lab.model.transformer import Transformer
@@ -110,11 +110,11 @@ class CachedReader:
         n_documents, count = tokens_BT.shape
         begin, self.length = self.length, self.length + count
         rotation_M1KP = self.rotation_T1KP[begin : self.length].repeat(n_documents, 1, 1, 1)
-        attends = [partial(self._attend, layer) for layer in range(self.model.config.n_layers)]
-        x_MD = self.model.stream(tokens_BT.flatten(), rotation_M1KP, attends)
+        attends = [partial(self._attend, layer, rotation_M1KP) for layer in range(self.model.config.n_layers)]
+        x_MD = self.model.stream(tokens_BT.flatten(), attends)
         return self.model.head(x_MD.view(n_documents, count, -1)[:, -1])
 
-    def _attend(self, layer: int, qkv_M3HK: Tensor, rotation_M1KP: Tensor) -> Tensor:
+    def _attend(self, layer: int, rotation_M1KP: Tensor, qkv_M3HK: Tensor) -> Tensor:
         """Keep keys and values of what is read, and attend to all that is kept."""
         q_MHK, k_MHK, v_MHK = rotated(qkv_M3HK, rotation_M1KP).unbind(1)
         count = len(q_MHK) // self.n_documents
@@ -123,7 +123,8 @@ class CachedReader:
             new_BTHK = new_MHK.unflatten(0, (self.n_documents, count))
             kept_2BHTK[place, :, :, -count:] = new_BTHK.transpose(1, 2)
         if count > 1:  # only ever at the beginning, where there is nothing else to attend to
-            return attend_within_pieces(qkv_M3HK, rotation_M1KP, [count] * self.n_documents)
+            lengths = [count] * self.n_documents
+            return attention_within_pieces(lengths, self.model.config.head_width, q_MHK.device)(qkv_M3HK)
         return F.scaled_dot_product_attention(q_MHK[:, :, None], kept_2BHTK[0], kept_2BHTK[1]).squeeze(2)
 
 

@@ -27,13 +27,19 @@ def rotary_angles(lengths: Sequence[int], head_width: int, device: torch.device)
 
 
 def rotated(qkv_M3HK: Tensor, rotation_M1KP: Tensor) -> Tensor:
-    """Queries and keys turned by their positions, and values as they are; on a CPU in fp32 or better."""
+    """Queries and keys turned in fp32 or better by their positions, and values as they are; on a CPU left in fp32."""
     if qkv_M3HK.device.type == "cpu":
         return _Rotated.apply(qkv_M3HK, rotation_M1KP)
+    return rotated_by_parts(qkv_M3HK, rotation_M1KP)
+
+
+def rotated_by_parts(qkv_M3HK: Tensor, rotation_M1KP: Tensor) -> Tensor:
+    """The same in real arithmetic, which a compiler makes one pass of; in the given dtype."""
     first, second = qkv_M3HK[:, :2].unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = rotation_M1KP[:, None].to(qkv_M3HK.dtype).unbind(-1)
+    # Products of bf16 and fp32 are fp32.
+    cos, sin = rotation_M1KP[:, None].unbind(-1)
     turned = torch.stack((first * cos - second * sin, first * sin + second * cos), -1).flatten(-2)
-    return torch.cat((turned, qkv_M3HK[:, 2:]), dim=1)
+    return torch.cat((turned.to(qkv_M3HK.dtype), qkv_M3HK[:, 2:]), dim=1)
 
 
 class _Rotated(torch.autograd.Function):

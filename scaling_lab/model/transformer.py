@@ -8,13 +8,11 @@ Decisions:
 - The embedding is also the output head: on the low rungs it is a good part of N.
 - A residual branch starts 1/sqrt(2·n_layers) as strong, so that depth does not change the scale of the stream (GPT-2).
 
-Legend of suffixes: M tokens of a micro-batch, D d_model, F d_ff, H heads, K head width, V vocabulary; P a pair's
-cosine and sine.
+Legend of suffixes: M tokens of a micro-batch, D d_model, F d_ff, H heads, K head width, V vocabulary.
 """
 
 import math
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import torch
@@ -22,12 +20,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from scaling_lab.config.schema import ModelConfig
-from scaling_lab.model.attention import Attend, attend_within_pieces
-from scaling_lab.model.rotary import rotary_angles
+from scaling_lab.model.attention import Attend, attention_within_pieces
 
 
 class Attention(nn.Module):
-    """Self-attention; `attend` says which tokens see which."""
+    """Self-attention; `attend` says which tokens see which, and from where."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
@@ -35,9 +32,9 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(config.d_model, 3 * config.attention_width, bias=False)
         self.out = nn.Linear(config.attention_width, config.d_model, bias=False)
 
-    def forward(self, x_MD: Tensor, rotation_M1KP: Tensor, attend: Attend) -> Tensor:
+    def forward(self, x_MD: Tensor, attend: Attend) -> Tensor:
         qkv_M3HK = self.qkv(x_MD).view(-1, 3, self.n_heads, self.head_width)
-        return self.out(attend(qkv_M3HK, rotation_M1KP).flatten(1))
+        return self.out(attend(qkv_M3HK).flatten(1))
 
 
 class MLP(nn.Module):
@@ -77,8 +74,8 @@ class Block(nn.Module):
         self.mlp_norm = nn.LayerNorm(config.d_model, bias=False)
         self.mlp = MLP(config)
 
-    def forward(self, x_MD: Tensor, rotation_M1KP: Tensor, attend: Attend) -> Tensor:
-        x_MD = x_MD + self.attention(self.attention_norm(x_MD), rotation_M1KP, attend)
+    def forward(self, x_MD: Tensor, attend: Attend) -> Tensor:
+        x_MD = x_MD + self.attention(self.attention_norm(x_MD), attend)
         return x_MD + self.mlp(self.mlp_norm(x_MD))
 
 
@@ -105,15 +102,14 @@ class Transformer(nn.Module):
         Returns:
             logits_MV in fp32: cross-entropy over bf16 logits reads as much as 0.12 nats too low.
         """
-        rotation_M1KP = rotary_angles(lengths, self.config.head_width, tokens_M.device)
-        attend = partial(attend_within_pieces, lengths=lengths)
-        return self.head(self.stream(tokens_M, rotation_M1KP, [attend] * len(self.blocks)))
+        attend = attention_within_pieces(lengths, self.config.head_width, tokens_M.device)
+        return self.head(self.stream(tokens_M, [attend] * len(self.blocks)))
 
-    def stream(self, tokens_M: Tensor, rotation_M1KP: Tensor, attends: Sequence[Attend]) -> Tensor:
+    def stream(self, tokens_M: Tensor, attends: Sequence[Attend]) -> Tensor:
         """What all blocks make of tokens, x_MD; `attends` has one for each block."""
         x_MD = self.embedding(tokens_M)
         for block, attend in zip(self.blocks, attends, strict=True):
-            x_MD = block(x_MD, rotation_M1KP, attend)
+            x_MD = block(x_MD, attend)
         return x_MD
 
     def head(self, x_MD: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ def _measured(config: RunConfig, seconds: float, begin: float) -> Rehearsal:
         import wandb  # noqa: F401
     dataset = open_configured(config.data)
     machine = choose_machine(config.machine)
-    learner = Learner(config, dataset, plan_run(config, dataset), machine, World.alone())
+    learner = Learner(config, dataset, plan_run(config, dataset, machine.micro_batch_bytes()), machine, World.alone())
     starting_seconds = time.time() - begin  # of two processes, so by the clock on the wall
     step_seconds = _step_seconds(learner, seconds * (1 - _EVALUATION_SHARE))
     evaluation_seconds = _evaluation_seconds(learner, dataset, seconds * _EVALUATION_SHARE)

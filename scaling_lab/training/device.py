@@ -12,8 +12,12 @@ import torch
 from scaling_lab.config.schema import MachineConfig
 from scaling_lab.errors import UsageError
 from scaling_lab.training.allocator import allocator_in_use
+from scaling_lab.training.plan import MICRO_BATCH_BYTES
 
 Precision = Literal["bf16", "fp32"]
+
+# A GPU gains by them until they fill it; weights, gradients and what its allocator wastes need the rest.
+GPU_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,26 @@ class Machine:
             return contextlib.nullcontext()
         return torch.autocast(self.device.type, dtype=torch.bfloat16)
 
+    def free_memory(self) -> None:
+        """Give back what torch keeps of a GPU's memory for later."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
     def synchronize(self) -> None:
         """Wait for the device, so that a clock read after it means something."""
         if self.device.type == "cuda":
             torch.cuda.synchronize()
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the device works on its own while Python goes on."""
+        return self.device.type == "cuda"
+
+    def micro_batch_bytes(self) -> int:
+        """Memory that a micro-batch's activations may take; the same on every card of a kind."""
+        if self.on_gpu:
+            return int(GPU_SHARE * torch.cuda.get_device_properties(self.device).total_memory)
+        return MICRO_BATCH_BYTES
 
     def to_dict(self) -> dict[str, Any]:
         """As results store it."""
@@ -51,6 +71,27 @@ class Machine:
             "allocator": allocator_in_use(),
             "peak_flops_per_second": self.peak_flops_per_second,
         }
+
+
+class Moment:
+    """A point in a device's work: where it stands once all is done that it was given before."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._event = torch.cuda.Event(enable_timing=True) if machine.device.type == "cuda" else None
+        if self._event is not None:
+            self._event.record()
+        self._time = time.perf_counter()
+
+    def wait(self) -> None:
+        """Return once the device has come to it."""
+        if self._event is not None:
+            self._event.synchronize()
+
+    def seconds_since(self, earlier: "Moment") -> float:
+        """From an earlier moment to this one; both are past."""
+        if self._event is None or earlier._event is None:
+            return self._time - earlier._time
+        return earlier._event.elapsed_time(self._event) / 1000
 
 
 def choose_machine(config: MachineConfig) -> Machine:
@@ -69,7 +110,7 @@ def choose_machine(config: MachineConfig) -> Machine:
     # Processes that torchrun starts on one machine share its cores.
     threads = config.threads or max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", 1)))
     torch.set_num_threads(threads)
-    fast_bf16 = torch.cuda.is_bf16_supported() if use_gpu else cpu_has_bf16()
+    fast_bf16 = torch.cuda.is_bf16_supported(including_emulation=False) if use_gpu else cpu_has_bf16()
     precision: Precision = ("bf16" if fast_bf16 else "fp32") if config.precision == "auto" else config.precision
     processor = torch.cuda.get_device_name() if use_gpu else _processor_name()
     return Machine(device, precision, threads, processor, measure_peak(device, precision))

@@ -7,11 +7,13 @@ from itertools import islice
 
 import torch
 
-from scaling_lab.data.batches import evaluation_batches
+from scaling_lab.data.batches import PADDED_TO, evaluation_batches
 from scaling_lab.data.dataset import PackedSplit
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.training.device import Machine
 from scaling_lab.training.distributed import World
+
+GPU_BATCH_TOKENS = 65_536
 
 
 @dataclass(frozen=True)
@@ -51,10 +53,13 @@ def evaluate(
     world = world or World.alone()
     model.eval()
     total_nats, n_targets = 0.0, 0
-    batches = evaluation_batches(split, world.least(batch_tokens), sequence_length)
+    # For a GPU all of one size, which its blocks are compiled for.
+    batch_tokens = min(world.least(batch_tokens), GPU_BATCH_TOKENS) if machine.on_gpu else world.least(batch_tokens)
+    padded_to = batch_tokens if machine.on_gpu else PADDED_TO
+    batches = evaluation_batches(split, batch_tokens, sequence_length)
     for batch in world.evened(islice(batches, world.rank, None, world.size)):
         between_batches()
-        batch = batch.padded().to(machine.device)
+        batch = batch.padded(padded_to).to(machine.device)
         with machine.autocast():
             total_nats += model.loss(batch.tokens_M, batch.targets_M, batch.lengths).item()
         n_targets += batch.n_targets

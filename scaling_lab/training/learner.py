@@ -1,9 +1,13 @@
-"""One optimizer step: batch, loss, backward, clip, finite?, update. Nothing here is about files or W&B."""
+"""One optimizer step: batch, loss, backward, clip, finite?, update. Nothing here is about files or W&B.
+
+A GPU is never waited for: a step is begun while the one before it is still worked on, and what it gave is told a step
+later. So whether a step was finite is the GPU's own to find: from the first that was not, no step changes a weight.
+"""
 
 import contextlib
 import sys
-import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +19,8 @@ from scaling_lab.data.dataset import Dataset, PackedSplit
 from scaling_lab.errors import DivergedError, UsageError
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.training import sharding
-from scaling_lab.training.device import Machine
+from scaling_lab.training.compiled import compile_blocks, compiler_failed
+from scaling_lab.training.device import Machine, Moment
 from scaling_lab.training.distributed import World
 from scaling_lab.training.evaluation import Evaluation, evaluate
 from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
@@ -33,6 +38,23 @@ class StepTaken:
     grad_norm: float
     learning_rate: float
     seconds: float
+
+
+@dataclass(frozen=True)
+class _StepBegun:
+    """A step that the device may still be working on; its 0-based number, and loss and gradient norm in one tensor."""
+
+    step: int
+    lengths: list[int]
+    learning_rate: float
+    figures: torch.Tensor
+    begin: Moment
+    end: Moment
+
+    def taken(self) -> StepTaken:
+        self.end.wait()
+        loss, grad_norm = self.figures.tolist()
+        return StepTaken(self.lengths, loss, grad_norm, self.learning_rate, self.end.seconds_since(self.begin))
 
 
 class Learner:
@@ -53,6 +75,15 @@ class Learner:
         else:
             self.model.to(machine.device)
         self.optimizer = build_optimizer(self.model, config.recipe, ratio)
+        # A sharded model's steps are taken by all together, so by nobody ahead.
+        self._ahead = machine.on_gpu and not world.sharded
+        self._begun: deque[_StepBegun] = deque()
+        self._diverged = torch.zeros((), device=machine.device)
+        if self._ahead:
+            # Where torch's scaler of gradients tells a fused optimizer to change nothing: by a 1.
+            setattr(self.optimizer, "found_inf", self._diverged)  # noqa: B010 - no attribute that its class names
+            if config.machine.compile:
+                compile_blocks(self.model)
         self.stream = TrainingStream(
             dataset.train, config.recipe.batch_size_tokens, config.data.sequence_length, config.seed
         )
@@ -82,7 +113,11 @@ class Learner:
         self.micro_batch_tokens = min(self.micro_batch_tokens, state.get("micro_batch_tokens", self.micro_batch_tokens))
 
     def micro_batches(self, batch: Batch) -> list[Batch]:
-        """This process's share of a batch, in pieces that memory holds."""
+        """This process's share of a batch, in parts that memory holds."""
+        if self._ahead:
+            least = -(-len(batch.tokens_M) // self.micro_batch_tokens)
+            count = -(-least // self.world.size) * self.world.size
+            return batch.even_micro_batches(count)[self.world.rank :: self.world.size]
         shares = batch.share(self.world.rank, self.world.size, self.plan.micro_batch_tokens)
         return list(
             self.world.evened(micro for share in shares for micro in share.micro_batches(self.micro_batch_tokens))
@@ -101,27 +136,51 @@ class Learner:
         )
 
     def take_step(self, step: int, may_stop: Callable[[], None]) -> StepTaken:
-        """Take one step (0-based). `may_stop` may raise before any micro-batch; the weights are then untouched.
+        """Take one step and wait for it; nothing may be under way."""
+        self.begin_step(step, may_stop)
+        (taken,) = self.steps_taken(all_of_them=True)
+        return taken
+
+    def begin_step(self, step: int, may_stop: Callable[[], None]) -> None:
+        """Take one step (0-based); a GPU may still be at it when this returns.
+
+        `may_stop` may raise before any micro-batch; the weights are then untouched.
 
         Raises:
-            DivergedError: if loss or gradient became NaN or infinite; the weights are untouched.
+            DivergedError: if loss or gradient became NaN or infinite; the weights are untouched. Of a GPU's, later.
             UsageError: if a micro-batch of one piece is more than memory holds.
         """
-        begin = time.perf_counter()
+        begin = Moment(self.machine)
         batch = self.stream.batch(step)
         learning_rate = learning_rate_at(step, self.plan.n_steps, self.config.recipe)
         set_learning_rate(self.optimizer, learning_rate)
         loss = self._gradient_that_fits(batch, may_stop)
-        grad_norm = self.update(step, loss)
-        self.machine.synchronize()
-        return StepTaken(batch.lengths, loss.item(), grad_norm.item(), learning_rate, time.perf_counter() - begin)
+        figures = torch.stack((loss, self.update(step, loss))).to("cpu", non_blocking=True)
+        self._begun.append(_StepBegun(step, batch.lengths, learning_rate, figures, begin, Moment(self.machine)))
+
+    def steps_taken(self, *, all_of_them: bool = False) -> Iterator[StepTaken]:
+        """What was begun and is done, each told once; of a GPU's all but the newest, which is worked on still.
+
+        Raises:
+            DivergedError: as above, of a GPU's; nor did any step after that one change a weight.
+        """
+        while len(self._begun) > (self._ahead and not all_of_them):
+            begun = self._begun.popleft()
+            taken = begun.taken()
+            if self._ahead:
+                self._require_finite(begun.step + 1, begun.figures)
+            yield taken
 
     def update(self, step: int, loss: torch.Tensor) -> torch.Tensor:
         """Clip the gradient that is there, update the weights by it, and drop it; its norm before. Raises as above."""
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.recipe.grad_clip)
         if self.world.sharded:
             grad_norm = sharding.whole(grad_norm).to(loss.device)
-        self._require_finite(step + 1, loss, grad_norm)
+        figures = torch.stack((loss, grad_norm))
+        if self._ahead:
+            self._diverged.logical_or_(~figures.isfinite().all())
+        else:
+            self._require_finite(step + 1, figures)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         return grad_norm
@@ -132,6 +191,12 @@ class Learner:
             try:
                 loss = self._accumulate_gradient(batch, may_stop)
             except (RuntimeError, MemoryError) as error:
+                if compiler_failed(error):
+                    reason = str(error).strip().splitlines()[0][:300]
+                    raise UsageError(
+                        f"{self.config.run_dir}: torch.compile failed ({reason}); install a C compiler and Triton, or "
+                        "give -o machine.compile=false"
+                    ) from None
                 # A sharded model's others are in the middle of the same pass.
                 if self.world.sharded or not _ran_out_of_memory(error):
                     raise
@@ -141,6 +206,7 @@ class Learner:
                 return loss
             # Only here is the error gone, and with it all that its traceback held.
             self.optimizer.zero_grad(set_to_none=True)
+            self.machine.free_memory()
             self._shrink(max(batch.lengths), reason)
 
     def _shrink(self, longest: int, reason: str) -> None:
@@ -179,11 +245,12 @@ class Learner:
                 total += loss.detach()
         return total
 
-    def _require_finite(self, step: int, loss: torch.Tensor, grad_norm: torch.Tensor) -> None:
+    def _require_finite(self, step: int, figures: torch.Tensor) -> None:
         # Before optimizer.step(): NaN moments would survive a resume.
-        if not torch.isfinite(torch.stack((loss, grad_norm))).all():
+        if not figures.isfinite().all():
+            loss, grad_norm = figures.tolist()
             raise DivergedError(
-                f"{self.config.run_dir}: step {step}: loss {loss.item():.4g}, gradient norm {grad_norm.item():.4g}; "
+                f"{self.config.run_dir}: step {step}: loss {loss:.4g}, gradient norm {grad_norm:.4g}; "
                 f"the weights were not touched; try a lower --learning-rate than {self.config.recipe.learning_rate:g}"
             )
 

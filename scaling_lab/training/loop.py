@@ -84,7 +84,7 @@ def train(
     world = world or World.alone()
     dataset = dataset or open_configured(config.data)
     machine = choose_machine(config.machine)
-    plan = plan_run(config, dataset)
+    plan = plan_run(config, dataset, machine.micro_batch_bytes())
     with RunFolder(config.run_dir) as folder, StopSignal() as stop:
         identity = run_identity(config, dataset.fingerprint, machine.precision)
         folder.require_same(identity)
@@ -112,7 +112,7 @@ def follow(config: RunConfig, world: World) -> None:
     """Do the share of a process that another one leads, until that one is done, has stopped or failed."""
     dataset = open_configured(config.data)
     machine = choose_machine(config.machine)
-    plan = plan_run(config, dataset)
+    plan = plan_run(config, dataset, machine.micro_batch_bytes())
     # Whoever asks a run to stop asks all of its processes; the leader decides for all when that is.
     with contextlib.suppress(PeerGone, DivergedError), StopSignal():
         folder = RunFolder(config.run_dir)
@@ -146,27 +146,31 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         recorder.step_done(step)
         _loop(run, recorder, stop)
     except Stopped:
+        _log_steps(run, recorder, all_of_them=True)
         if run.saved_step != run.progress.step:
             _save(run, recorder, run.folder.checkpoints)
         raise
 
 
 def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
-    """The loop: take a step, log, maybe evaluate, maybe save."""
+    """The loop: take a step, log what is done, maybe evaluate, maybe save."""
     progress = run.progress
     last_save = time.monotonic()
     for step in range(progress.step, run.plan.n_steps):
         stop.raise_if_received(str(run.folder.path))
         run.world.lead(Errand.STEP, step)
-        taken = run.learner.take_step(step, _may_stop(run, stop))
-        recorder.log(_training_row(run, taken))
-        if progress.step in run.plan.evaluation_steps:
+        run.learner.begin_step(step, _may_stop(run, stop))
+        begun = step + 1
+        evaluate, end_trunk = begun in run.plan.evaluation_steps, begun == run.plan.trunk_steps
+        save_is_due = time.monotonic() - last_save >= run.config.machine.checkpoint_every_seconds
+        save = save_is_due or begun == run.plan.n_steps
+        _log_steps(run, recorder, all_of_them=evaluate or end_trunk or save)
+        if evaluate:
             _evaluate(run, recorder, stop)
         recorder.step_done(progress.step)
-        if progress.step == run.plan.trunk_steps:
+        if end_trunk:
             _save(run, recorder, run.folder.trunk)
-        last_step = progress.step == run.plan.n_steps
-        if last_step or time.monotonic() - last_save >= run.config.machine.checkpoint_every_seconds:
+        if save:
             _save(run, recorder, run.folder.checkpoints)
             run.saved_step = progress.step
             last_save = time.monotonic()
@@ -175,6 +179,12 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
 def _may_stop(run: Run, stop: StopSignal) -> Callable[[], None]:
     """What is asked before each micro-batch; a sharded model's pass is everyone's, so there only between steps."""
     return lambda: None if run.world.sharded else stop.raise_if_received(str(run.folder.path))
+
+
+def _log_steps(run: Run, recorder: Recorder, *, all_of_them: bool) -> None:
+    """Record the steps that are done; all that were begun, or all but what a GPU still works on."""
+    for taken in run.learner.steps_taken(all_of_them=all_of_them):
+        recorder.log(_training_row(run, taken))
 
 
 def _training_row(run: Run, taken: StepTaken) -> Row:

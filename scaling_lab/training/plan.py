@@ -9,7 +9,7 @@ from scaling_lab.errors import ConfigError
 from scaling_lab.model import cost
 from scaling_lab.training.schedule import decay_begin
 
-# A micro-batch is kept in this much memory where nobody says otherwise.
+# A micro-batch is kept in this much memory where nobody says otherwise: a CPU gains nothing by more.
 MICRO_BATCH_BYTES = 2**31
 # Share of the matmul ceiling that a time estimate assumes.
 ASSUMED_MFU = 0.4
@@ -57,8 +57,8 @@ class RunPlan:
         return asdict(self)
 
 
-def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
-    """Work out steps, FLOPs and memory.
+def plan_run(config: RunConfig, dataset: Dataset, micro_batch_bytes: int = MICRO_BATCH_BYTES) -> RunPlan:
+    """Work out steps, FLOPs and memory; a micro-batch's activations fit in `micro_batch_bytes`, if one sequence's do.
 
     Raises:
         ConfigError: if the budget gives no step.
@@ -74,7 +74,7 @@ def plan_run(config: RunConfig, dataset: Dataset) -> RunPlan:
         )
     attended = attended_length(dataset, config.data.sequence_length)
     micro_batch_tokens = config.machine.micro_batch_tokens or find_micro_batch_tokens(
-        config, dataset.vocab_size, attended
+        config, dataset.vocab_size, attended, micro_batch_bytes
     )
     tokens = n_steps * recipe.batch_size_tokens
     flops_per_token = cost.flops_per_token(config.model, dataset.vocab_size, attended)
@@ -101,9 +101,9 @@ def attended_length(dataset: Dataset, sequence_length: int) -> float:
     return float((whole * sequence_length**2 + rest**2).sum() / dataset.train.n_tokens)
 
 
-def find_micro_batch_tokens(config: RunConfig, vocab_size: int, attended_length: float) -> int:
-    """The most tokens whose activations fit in two gigabytes, at least one sequence and at most a batch."""
-    fitting = MICRO_BATCH_BYTES // cost.activation_bytes_per_token(config.model, vocab_size, attended_length)
+def find_micro_batch_tokens(config: RunConfig, vocab_size: int, attended_length: float, micro_batch_bytes: int) -> int:
+    """The most tokens whose activations fit in so many bytes, at least one sequence and at most a batch."""
+    fitting = micro_batch_bytes // cost.activation_bytes_per_token(config.model, vocab_size, attended_length)
     return max(config.data.sequence_length, min(fitting, config.recipe.batch_size_tokens))
 
 

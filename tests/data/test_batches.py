@@ -91,3 +91,27 @@ def test_evaluation_scores_every_token_but_the_first_of_each_document_once(datas
     batches = list(evaluation_batches(dataset.val, 200, T))
     assert torch.cat([batch.tokens_M for batch in batches]).tolist() == np.asarray(dataset.val.tokens).tolist()
     assert sum(batch.n_targets for batch in batches) == dataset.val.n_tokens - dataset.val.n_documents
+
+
+def test_even_micro_batches_hold_each_piece_once_and_are_of_one_size(dataset: Dataset) -> None:
+    batch = stream(dataset, 8192).batch(2)
+    micro_batches = batch.even_micro_batches(3)
+    assert {len(micro.tokens_M) for micro in micro_batches} == {3072}
+    assert sum(micro.n_targets for micro in micro_batches) == batch.n_targets
+    pieces: Counter[tuple[int, ...]] = Counter()
+    for micro in micro_batches:
+        assert max(micro.lengths) <= T + PADDED_TO
+        for tokens, targets in zip(
+            micro.tokens_M.split(micro.lengths), micro.targets_M.split(micro.lengths), strict=True
+        ):
+            if (targets != IGNORED_TARGET).any():
+                pieces[tuple(tokens.tolist())] += 1
+    whole = zip(batch.tokens_M.split(batch.lengths), batch.targets_M.split(batch.lengths), strict=True)
+    assert pieces == Counter(tuple(tokens.tolist()) for tokens, targets in whole if (targets != IGNORED_TARGET).any())
+
+
+def test_more_micro_batches_than_pieces_leave_some_without_a_target(dataset: Dataset) -> None:
+    batch = stream(dataset, 64).batch(0)
+    micro_batches = batch.even_micro_batches(len(batch.lengths) + 1)
+    assert [micro.n_targets for micro in micro_batches].count(0) >= 1
+    assert {len(micro.tokens_M) for micro in micro_batches} == {1024}

@@ -5,11 +5,11 @@ import math
 import pytest
 import torch
 
-from scaling_lab.model.attention import attend_within_pieces
+from scaling_lab.model.attention import attention_within_pieces
 from scaling_lab.model.cost import SHORT_PIECE as SHORT
-from scaling_lab.model.rotary import rotary_angles
 
 HEADS, WIDTH = 2, 6
+CPU = torch.device("cpu")
 # About where a block ends, and where a piece is no longer short; then both kinds side by side.
 LENGTHS = ([1], [2, 255], [256, 257], [SHORT - 1, 3, SHORT], [SHORT + 1], [5, SHORT + 40, 300, 7, SHORT + 1])
 
@@ -47,12 +47,11 @@ def textbook(qkv_M3HK: torch.Tensor, lengths: list[int]) -> torch.Tensor:
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
 def test_attention_and_its_gradient_are_the_textbooks(dtype: torch.dtype, lengths: list[int]) -> None:
     qkv_M3HK = random_qkv(sum(lengths), dtype)
-    rotation = rotary_angles(lengths, WIDTH, torch.device("cpu"))
     expected = textbook(qkv_M3HK, lengths)
     weight = torch.randn(expected.shape, generator=torch.Generator().manual_seed(1))
     (expected * weight).sum().backward()
     expected_grad, qkv_M3HK.grad = qkv_M3HK.grad, None
-    mixed = attend_within_pieces(qkv_M3HK, rotation, lengths)
+    mixed = attention_within_pieces(lengths, WIDTH, CPU)(qkv_M3HK)
     (mixed * weight).sum().backward()
     # Of bf16 only what goes in and what comes out: rounded to 8 bits.
     tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2**-7}[dtype]
@@ -63,11 +62,10 @@ def test_attention_and_its_gradient_are_the_textbooks(dtype: torch.dtype, length
 @pytest.mark.parametrize("lengths", [[300], [SHORT + 1]], ids=str)
 def test_autocast_leaves_attention_as_exact_as_it_is(lengths: list[int]) -> None:
     qkv_M3HK = random_qkv(sum(lengths), torch.float32)
-    rotation = rotary_angles(lengths, WIDTH, torch.device("cpu"))
-    exact = attend_within_pieces(qkv_M3HK, rotation, lengths)
+    exact = attention_within_pieces(lengths, WIDTH, CPU)(qkv_M3HK)
     (exact_grad,) = torch.autograd.grad(exact.sum(), qkv_M3HK)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        under = attend_within_pieces(qkv_M3HK, rotation, lengths)
+        under = attention_within_pieces(lengths, WIDTH, CPU)(qkv_M3HK)
         (under_grad,) = torch.autograd.grad(under.sum(), qkv_M3HK)
     assert under.dtype == torch.float32
     assert torch.equal(under, exact)
