@@ -62,12 +62,11 @@ class Trainer:
 
 
 def trainers(options: argparse.Namespace) -> list[Trainer]:
-    """Those that can be had, each as it comes and with the other allocator."""
+    """Those that can be had, each as it comes and, if that is wanted, with the other allocator."""
     allocator = {"LD_PRELOAD": str(fast_allocator() or "")}
-    found = [
-        Trainer("scaling-lab", sys.executable, "ours.py", {}),
-        Trainer("scaling-lab, system allocator", sys.executable, "ours.py", {"LD_PRELOAD": ""}),
-    ]
+    found = [Trainer("scaling-lab", sys.executable, "ours.py", {})]
+    if not options.as_they_come:
+        found.append(Trainer("scaling-lab, system allocator", sys.executable, "ours.py", {"LD_PRELOAD": ""}))
     peers: list[tuple[str, str, dict[str, str]]] = []
     if options.nanogpt:
         peers.append(("nanoGPT", "nanogpt.py", {"PYTHONPATH": str(Path(options.nanogpt).resolve())}))
@@ -76,7 +75,8 @@ def trainers(options: argparse.Namespace) -> list[Trainer]:
     python = options.peers_python or sys.executable
     for name, script, environment in peers:
         found.append(Trainer(name, python, script, environment))
-        found.append(Trainer(f"{name} + allocator", python, script, environment | allocator))
+        if not options.as_they_come:
+            found.append(Trainer(f"{name} + allocator", python, script, environment | allocator))
     return found
 
 
@@ -175,6 +175,7 @@ def main() -> None:
     parser.add_argument(
         "--seconds", type=float, default=3.0, help="for which each trains in a round, a step at the least"
     )
+    parser.add_argument("--as-they-come", action="store_true", help="none with the other allocator, in half the time")
     parser.add_argument("--out", type=Path, help="where every step's seconds are kept, as JSON lines")
     options = parser.parse_args()
     print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, allocator {fast_allocator()}")
