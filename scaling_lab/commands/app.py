@@ -20,6 +20,7 @@ COMMANDS = {
     "plan": "Say what every size of a ladder costs: time, memory, money.",
     "study": "Train every size of a ladder, fit the law, write the report.",
     "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
+    "fit": "Fit a law to anyone's table of runs.",
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
     "tune": "Find how the best learning rate falls with size.",
     "sample": "Let a trained run write tunes, as ABC files.",

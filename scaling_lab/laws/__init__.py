@@ -1,5 +1,6 @@
 """Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
 
+from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
 from scaling_lab.laws.power_law import (
     CAVEATS,
@@ -14,6 +15,8 @@ from scaling_lab.laws.verdict import Reason
 __all__ = [
     "CAVEATS",
     "Interval",
+    "JointLawFit",
+    "JointPrediction",
     "LeaveLargestOut",
     "LeftOut",
     "Noise",
@@ -21,5 +24,6 @@ __all__ = [
     "Prediction",
     "Profile",
     "Reason",
+    "fit_joint_law",
     "fit_power_law",
 ]

@@ -9,7 +9,7 @@
 """
 
 from dataclasses import asdict, dataclass, field
-from math import inf, isfinite, nan
+from math import inf, nan
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 
 from scaling_lab.errors import UsageError
 from scaling_lab.laws import wording
+from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut, jackknife, leave_largest_out
 from scaling_lab.laws.projection import ALPHA_GRID
 from scaling_lab.laws.region import N_PARAMETERS, Interval, Noise, Region, find_region
@@ -126,7 +127,7 @@ class PowerLawFit:
         """Everything but the arrays, ready for JSON, with a prediction for each size in predict_at. A number that does
         not exist or has no bound is null."""
         predictions = [self.predict(n) for n in np.atleast_1d(np.asarray(predict_at, dtype=np.float64)).tolist()]
-        return _json_ready(
+        return json_ready(
             {
                 "form": "a*N^-alpha + c",
                 "sentence": self.sentence(),
@@ -223,13 +224,3 @@ def _c(region: Region) -> Interval:
 def _around(value: float, ends: tuple[float, float]) -> Interval:
     # An exact fit's interval is as wide as the value's last digits, and may fall to one side of it.
     return Interval(value, min(ends[0], value), max(ends[1], value))
-
-
-def _json_ready(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _json_ready(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json_ready(item) for item in value]
-    if isinstance(value, float):
-        return float(value) if isfinite(value) else None
-    return value

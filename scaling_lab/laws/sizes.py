@@ -93,8 +93,7 @@ class Sizes:
 
 def sizes_of(n: ArrayLike, loss: ArrayLike) -> Sizes:
     """Group rows by n. n and loss: (rows,), positive and finite. Raises DataError that names the first bad row."""
-    n_rows, loss_rows = (np.atleast_1d(np.asarray(values, dtype=np.float64)) for values in (n, loss))
-    _check(n_rows, loss_rows)
+    n_rows, loss_rows = checked_rows(n=n, loss=loss)
     # Sorted by loss too: a mean of seeds must not depend on the order they came in, even in its last bit.
     order = np.lexsort((loss_rows, n_rows))
     n_rows, loss_rows = n_rows[order], loss_rows[order]
@@ -115,13 +114,24 @@ def checked_n(n: ArrayLike) -> Array:
     return n_M
 
 
-def _check(n_rows: Array, loss_rows: Array) -> None:
-    if n_rows.ndim != 1 or n_rows.shape != loss_rows.shape:
-        raise DataError(f"n has shape {n_rows.shape}, loss {loss_rows.shape}; give one size and one loss for each run")
-    for name, rows, cure in (
-        ("n", n_rows, "give the model's number of parameters"),
-        ("loss", loss_rows, "leave a diverged run out, or read its loss again"),
-    ):
+def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:
+    """Columns of a table of runs, n, d or loss, each (rows,). Raises DataError that names the first bad row."""
+    arrays = {name: np.atleast_1d(np.asarray(column, dtype=np.float64)) for name, column in columns.items()}
+    shapes = {array.shape for array in arrays.values()}
+    if len(shapes) > 1 or len(next(iter(shapes))) > 1:
+        told = ", ".join(f"{name} has shape {array.shape}" for name, array in arrays.items())
+        raise DataError(f"{told}; give one of each for each run")
+    for name, rows in arrays.items():
         bad = np.flatnonzero(~(np.isfinite(rows) & (rows > 0)))
         if bad.size:
-            raise DataError(f"row {bad[0]} (the first is 0): {name} is {rows[bad[0]]}, not a positive number; {cure}")
+            raise DataError(
+                f"row {bad[0]} (the first is 0): {name} is {rows[bad[0]]}, not a positive number; {_CURES[name]}"
+            )
+    return tuple(arrays.values())
+
+
+_CURES = {
+    "n": "give the model's number of parameters",
+    "d": "give the number of tokens it was trained on",
+    "loss": "leave a diverged run out, or read its loss again",
+}

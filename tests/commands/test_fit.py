@@ -1,0 +1,132 @@
+"""`scaling-lab fit`: a law of anyone's table, told to people and to programs; or exit 2 where nothing can be said."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cli_in_process import CommandLine
+
+LADDER = [0.1e6, 0.4e6, 1.6e6, 6.4e6, 25.6e6]
+
+
+@pytest.fixture
+def ladder(tmp_path: Path) -> Path:
+    """Five sizes of two seeds each, on a law but for a little."""
+    path = tmp_path / "ladder.csv"
+    noise = iter([1, -2, 2, 1, -1, -1, 1, 2, -2, 1])
+    rows = [(n, (0.5 * (n / 25.6e6) ** -0.27 + 0.7) * (1 + 1e-3 * next(noise))) for n in LADDER for _ in range(2)]
+    path.write_text("params,val_loss\n" + "".join(f"{n:.0f},{loss}\n" for n, loss in rows))
+    return path
+
+
+@pytest.fixture
+def grid(tmp_path: Path) -> Path:
+    """Six sizes on five amounts of data."""
+    path, random = tmp_path / "grid.csv", np.random.default_rng(0)
+    places = [(n, d) for n in np.geomspace(1e6, 1e9, 6) for d in np.geomspace(1e8, 1e11, 5)]
+    rows = [(n, d, (1.2 + 90 / n**0.3 + 400 / d**0.3) * np.exp(0.002 * random.normal())) for n, d in places]
+    path.write_text("N,tokens,loss\n" + "".join(f"{n},{d},{loss}\n" for n, d, loss in rows))
+    return path
+
+
+def test_people_are_told_a_sentence_a_table_and_a_prediction(scaling_lab: CommandLine, ladder: Path) -> None:
+    ended = scaling_lab("fit", str(ladder), "--predict", "100M")
+    assert ended.code == 0
+    sentence, _, heading, alpha, *rest = ended.out.splitlines()
+    assert sentence.startswith("Validation loss falls as L(N) = ")
+    assert heading.split() == ["value", "low", "high"]
+    name, value, low, high = alpha.split()
+    assert name == "alpha"
+    assert float(low) < float(value) < float(high)
+    assert any(line.startswith("loss at 1e+08") for line in rest)
+    assert any(line.startswith("The largest size, predicted by the others: ") for line in rest)
+
+
+def test_programs_get_every_parameter_with_its_interval(scaling_lab: CommandLine, ladder: Path) -> None:
+    ended = scaling_lab("fit", str(ladder), "--predict", "100e6", "--predict", "1B", "--json")
+    said = json.loads(ended.out)
+    assert (ended.code, ended.err) == (0, "")
+    assert (said["law"], said["verdict"], said["reasons"], said["n_points"]) == ("power", "identified", [], 10)
+    for name in ("alpha", "a", "c"):
+        assert said[name]["low"] < said[name]["value"] < said[name]["high"]
+    assert [one["n"] for one in said["predictions"]] == [1e8, 1e9]
+    assert len(said["jackknife"]) == 5
+    assert said["leave_largest_out"]["covered"] is True
+
+
+@pytest.mark.parametrize("loss", ["huber", "lad", "lsq"])
+def test_a_joint_law_of_sizes_and_data(scaling_lab: CommandLine, grid: Path, loss: str) -> None:
+    arguments = ("fit", str(grid), "--law", "joint", "--loss", loss, "--predict", "10B,1T", "--bootstrap", "200")
+    said = json.loads(scaling_lab(*arguments, "--json").out)
+    assert said["verdict"] == "identified"
+    assert said["alpha"]["low"] < 0.3 < said["alpha"]["high"]
+    assert said["beta"]["low"] < 0.3 < said["beta"]["high"]
+    (prediction,) = said["predictions"]
+    assert (prediction["n"], prediction["d"]) == (1e10, 1e12)
+    assert scaling_lab(*arguments).out.splitlines()[0] == said["sentence"]
+    assert json.loads(scaling_lab(*arguments, "--json").out) == said
+
+
+def test_columns_with_names_of_their_own(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "own.csv"
+    path.write_text("width;nats;millions\n" + "".join(f"1;{0.5 * n**-0.3 + 1};{n}\n" for n in (1, 4, 16, 64, 256)))
+    ended = scaling_lab("fit", str(path), "--n-column", "millions", "--loss-column", "nats", "--json")
+    assert json.loads(ended.out)["alpha"]["value"] == pytest.approx(0.3)
+    assert "--n-column NAME" in scaling_lab("fit", str(path)).err
+
+
+def test_a_law_that_is_not_identified_is_told_with_what_to_run_and_predicts_nothing(
+    scaling_lab: CommandLine, tmp_path: Path
+) -> None:
+    path = tmp_path / "rising.csv"
+    path.write_text("n,loss\n1e6,2\n2e6,1.9\n4e6,1.95\n8e6,1.7\n16e6,1.72\n")
+    ended = scaling_lab("fit", str(path), "--predict", "1e9")
+    assert ended.code == 0
+    assert ended.out.startswith("No exponent can be claimed from these 5 runs")
+    assert "No loss is predicted: the law isn't identified." in ended.out
+    assert "loss at 1e+09" not in ended.out
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("n,loss\n1e6,2\n", "three parameters take at least 4 sizes"),
+        ("n,loss\n1e6,2\n4e6,1.8\n", "three parameters take at least 4 sizes"),
+        ("n,loss\n1e6,2\n1e6,2.1\n1e6,2.2\n", "three parameters take at least 4 sizes"),
+        ("n,loss\n", "three parameters take at least 4 sizes"),
+        ("n,loss\n1e6,0\n", "bad.csv:2: loss is '0'"),
+        ("n,loss\n1e6,2\n2e6,-1\n", "bad.csv:3: loss is '-1'"),
+        ("n,loss\n1e6,2\n2e6,nan\n", "bad.csv:3: loss is 'nan'"),
+        ("n,loss\ntiny,2\n", "bad.csv:2: n is 'tiny'"),
+        ("", "bad.csv: empty"),
+    ],
+)
+def test_where_nothing_can_be_said_it_ends_with_2(
+    scaling_lab: CommandLine, tmp_path: Path, text: str, said: str
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(text)
+    ended = scaling_lab("fit", str(path))
+    assert (ended.code, ended.out) == (2, "")
+    assert said in ended.err
+    assert ended.err.count("\n") == 1
+    assert scaling_lab("fit", str(path), "--json").code == 2
+
+
+def test_a_place_to_predict_that_is_none(scaling_lab: CommandLine, ladder: Path, grid: Path) -> None:
+    assert "give one size" in scaling_lab("fit", str(ladder), "--predict", "1e6,2e6").err
+    assert (
+        "give a size and a number of tokens" in scaling_lab("fit", str(grid), "--law", "joint", "--predict", "1e6").err
+    )
+    assert scaling_lab("fit", str(ladder), "--predict", "xl").code == 2
+
+
+def test_a_million_rows_are_an_answer_too(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path, random = tmp_path / "many.csv", np.random.default_rng(0)
+    n = np.repeat(np.array(LADDER), 200_000)
+    loss = (0.5 * (n / 25.6e6) ** -0.27 + 0.7) * (1 + 0.003 * random.standard_normal(len(n)))
+    np.savetxt(path, np.stack((n, loss), axis=1), fmt="%.9g", delimiter=",", header="n,loss", comments="")
+    said = json.loads(scaling_lab("fit", str(path), "--json").out)
+    assert (said["verdict"], said["n_points"]) == ("identified", 1_000_000)
+    assert said["alpha"]["low"] < 0.27 < said["alpha"]["high"]
