@@ -1,5 +1,6 @@
 """Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
 
+from scaling_lab.laws.isoflop import BestSize, Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
 from scaling_lab.laws.power_law import (
@@ -14,7 +15,10 @@ from scaling_lab.laws.verdict import Reason
 
 __all__ = [
     "CAVEATS",
+    "BestSize",
+    "Budget",
     "Interval",
+    "IsoFlopFit",
     "JointLawFit",
     "JointPrediction",
     "LeaveLargestOut",
@@ -24,6 +28,7 @@ __all__ = [
     "Prediction",
     "Profile",
     "Reason",
+    "fit_isoflop",
     "fit_joint_law",
     "fit_power_law",
 ]

@@ -77,6 +77,11 @@ class PowerLawFit:
         return "not identified" if self.reasons else "identified"
 
     @property
+    def fitted(self) -> bool:
+        """Whether there were sizes enough for a curve at all."""
+        return self.region is not None
+
+    @property
     def n_points(self) -> int:
         return self.sizes.n_points
 
@@ -126,7 +131,7 @@ class PowerLawFit:
     def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON, with a prediction for each size in predict_at. A number that does
         not exist or has no bound is null."""
-        predictions = [self.predict(n) for n in np.atleast_1d(np.asarray(predict_at, dtype=np.float64)).tolist()]
+        predictions = [self.predict(n) for n in np.asarray(predict_at, dtype=np.float64).ravel().tolist()]
         return json_ready(
             {
                 "form": "a*N^-alpha + c",

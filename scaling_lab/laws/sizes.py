@@ -115,7 +115,7 @@ def checked_n(n: ArrayLike) -> Array:
 
 
 def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:
-    """Columns of a table of runs, n, d or loss, each (rows,). Raises DataError that names the first bad row."""
+    """Columns of a table of runs, n, d, c or loss, each (rows,). Raises DataError that names the first bad row."""
     arrays = {name: np.atleast_1d(np.asarray(column, dtype=np.float64)) for name, column in columns.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) > 1 or len(next(iter(shapes))) > 1:
@@ -133,5 +133,6 @@ def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:
 _CURES = {
     "n": "give the model's number of parameters",
     "d": "give the number of tokens it was trained on",
+    "c": "give the FLOPs that it was trained with",
     "loss": "leave a diverged run out, or read its loss again",
 }

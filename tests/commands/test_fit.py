@@ -68,6 +68,21 @@ def test_a_joint_law_of_sizes_and_data(scaling_lab: CommandLine, grid: Path, los
     assert json.loads(scaling_lab(*arguments, "--json").out) == said
 
 
+def test_the_best_size_for_each_budget(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "isoflop.csv"
+    places = [(c, 0.1 * c**0.5 * np.exp(away), away) for c in (1e18, 1e19, 1e20) for away in np.linspace(-1, 1.5, 6)]
+    path.write_text("flops,n,loss\n" + "".join(f"{c},{n},{2 + 0.1 * away**2}\n" for c, n, away in places))
+    arguments = ("fit", str(path), "--law", "isoflop", "--predict", "1e22")
+    said = json.loads(scaling_lab(*arguments, "--json").out)
+    assert said["exponent"]["value"] == pytest.approx(0.5)
+    assert said["predictions"][0]["n"] == pytest.approx(1e10, rel=1e-4)
+    assert "best N for 1e+22 FLOPs" in scaling_lab(*arguments).out
+    # Without FLOPs they are those of parameters and tokens.
+    path.write_text("n,d,loss\n" + "".join(f"{n},{c / 6 / n},{2 + 0.1 * away**2}\n" for c, n, away in places))
+    again = json.loads(scaling_lab(*arguments, "--json").out)
+    assert again["exponent"]["value"] == pytest.approx(0.5)
+
+
 def test_columns_with_names_of_their_own(scaling_lab: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("width;nats;millions\n" + "".join(f"1;{0.5 * n**-0.3 + 1};{n}\n" for n in (1, 4, 16, 64, 256)))
@@ -84,7 +99,7 @@ def test_a_law_that_is_not_identified_is_told_with_what_to_run_and_predicts_noth
     ended = scaling_lab("fit", str(path), "--predict", "1e9")
     assert ended.code == 0
     assert ended.out.startswith("No exponent can be claimed from these 5 runs")
-    assert "No loss is predicted: the law isn't identified." in ended.out
+    assert "Nothing is predicted: the law isn't identified." in ended.out
     assert "loss at 1e+09" not in ended.out
 
 

@@ -101,6 +101,11 @@ class JointLawFit:
         return "not identified" if self.reasons else "identified"
 
     @property
+    def fitted(self) -> bool:
+        """Whether there were points enough for a surface at all."""
+        return bool(np.isfinite(self.theta).all())
+
+    @property
     def n_points(self) -> int:
         return self.points.n_points
 
