@@ -22,6 +22,7 @@ COMMANDS = {
     "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
     "fit": "Fit a law to anyone's table of runs.",
     "report": "Draw the report of a study from its runs' journals, or from W&B.",
+    "predict": "Predict a size's loss before it is trained, and write it down.",
     "tune": "Find how the best learning rate falls with size.",
     "sample": "Let a trained run write tunes, as ABC files.",
     "server": "Serve W&B's protocol on this machine, with no account.",

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from enum import StrEnum
 from math import inf
 from pathlib import Path
@@ -12,8 +13,9 @@ import typer
 from scaling_lab.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from scaling_lab.laws import IsoFlopFit, JointLawFit, PowerLawFit
     from scaling_lab.laws.verdict import Reason
+
+NEXT_SHOWN = 3
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -72,8 +74,17 @@ def fit(
 
     Columns are found by usual names (n, params, d, tokens, c, flops, loss, ...). Rows of one size are its seeds.
     """
-    from scaling_lab.laws import fit_isoflop, fit_joint_law, fit_power_law
+    from scaling_lab.laws import (
+        IsoFlopFit,
+        JointLawFit,
+        PowerLawFit,
+        fit_isoflop,
+        fit_joint_law,
+        fit_power_law,
+        next_runs,
+    )
     from scaling_lab.laws.joint.law import FLOPS_PER_PARAMETER_AND_TOKEN
+    from scaling_lab.laws.json_ready import json_ready
     from scaling_lab.laws.table import read_table
 
     read, places = read_table(table), [_place(text, law) for text in predict]
@@ -92,6 +103,8 @@ def fit(
                 c = FLOPS_PER_PARAMETER_AND_TOKEN * n * read.column("d", d_column)
             found = fit_isoflop(c, n, losses, seed=seed)
     said = {"law": law.value, "table": str(table), **found.to_dict(places)}
+    if isinstance(found, PowerLawFit):
+        said["next_runs"] = json_ready([asdict(runs) for runs in next_runs(found)])
     if as_json:
         typer.echo(json.dumps(said, indent=2))
     if not found.fitted:
@@ -127,7 +140,14 @@ def _told(said: dict[str, Any], reasons: "Sequence[Reason]") -> list[str]:
     if reasons and said["predictions"]:
         lines.append("Nothing is predicted: the law isn't identified.")
     lines += [f"- {reason.name}: {reason.detail} {reason.cure}" for reason in reasons[1:]]
+    if following := said.get("next_runs", [])[:NEXT_SHOWN]:
+        lines.append("What would narrow alpha's interval, most for its cost first:")
+        lines += [f"- {runs['text']}: ±{runs['half_width']:.3f}{_now(runs['now'])}" for runs in following]
     return lines
+
+
+def _now(half_width: float | None) -> str:
+    return "" if half_width is None else f", ±{half_width:.3f} now"
 
 
 def _predicted(prediction: dict[str, Any]) -> list[str]:

@@ -66,10 +66,11 @@ def report(
         require_file(out)
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse, study_results
+    from scaling_lab.studies.foretelling import read_foretold, score
 
     analysis = analyse(*runs.read())
     with written_to(out):
-        path = build_report(analysis, out)
+        path = build_report(analysis, out, score(read_foretold(runs.folder), analysis))
     if publish and project:
         _publish(analysis, project, entity, runs.mode, sweep or group)
     if as_json:

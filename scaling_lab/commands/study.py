@@ -59,6 +59,7 @@ def _run(plan: "StudyPlan", as_json: bool) -> None:
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse
+    from scaling_lab.studies.foretelling import read_foretold, score
     from scaling_lab.studies.results import name_runs, write_study_results
     from scaling_lab.studies.run import require_all_complete
     from scaling_lab.tracking.results import STUDY_RESULTS_NAME
@@ -67,7 +68,8 @@ def _run(plan: "StudyPlan", as_json: bool) -> None:
     trained = _trained(plan)
     analysis = analyse(*(trained.records or read_runs(plan.folder)))
     content = write_study_results(plan, analysis)
-    report = build_report(analysis, plan.folder / "report.html")
+    scores = score(read_foretold(plan.folder), analysis)
+    report = build_report(analysis, plan.folder / "report.html", scores)
     if trained.sweep is not None:
         _keep(plan, trained.sweep, [report, plan.folder / STUDY_RESULTS_NAME])
     typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")

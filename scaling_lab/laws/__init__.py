@@ -3,6 +3,7 @@
 from scaling_lab.laws.isoflop import BestSize, Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
+from scaling_lab.laws.next_runs import NextRuns, next_runs
 from scaling_lab.laws.power_law import (
     CAVEATS,
     PowerLawFit,
@@ -23,6 +24,7 @@ __all__ = [
     "JointPrediction",
     "LeaveLargestOut",
     "LeftOut",
+    "NextRuns",
     "Noise",
     "PowerLawFit",
     "Prediction",
@@ -31,4 +33,5 @@ __all__ = [
     "fit_isoflop",
     "fit_joint_law",
     "fit_power_law",
+    "next_runs",
 ]

@@ -231,6 +231,15 @@ def find_region(sizes: Sizes, confidence: float) -> Region:
     return Region(sizes, noise, grid, best, threshold, *_alpha_interval(sizes, grid, best, threshold))
 
 
+def expected_alpha_interval(sizes: Sizes, noise: Noise, confidence: float) -> tuple[float, float]:
+    """alpha's interval for losses that lie on a curve and the given noise, whatever they scatter by; ends as above."""
+    grid = project(sizes, ALPHA_GRID)
+    best = project(sizes, np.array([minimise(sizes, grid)]))
+    threshold = rss_limit(sizes, noise, float(best.rss[0]), confidence)
+    low, high = _alpha_interval(sizes, grid, best, threshold)
+    return (0.0 if low <= ALPHA_GRID[0] else low), (float("inf") if high >= ALPHA_GRID[-1] else high)
+
+
 def rss_limit(sizes: Sizes, noise: Noise, rss: float, confidence: float) -> float:
     """The RSS above which a curve is ruled out, from the best RSS and the noise.
 

@@ -9,6 +9,7 @@ the page's Content-Security-Policy runs only the two scripts whose hashes it nam
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,28 +23,29 @@ from scaling_lab.laws import CAVEATS
 from scaling_lab.report import formats, story, tables, theme
 from scaling_lab.report.figures import study_figures
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
+from scaling_lab.studies.foretelling import Score
 from scaling_lab.tracking.results import write_whole
 
 
-def build_report(analysis: StudyAnalysis, path: Path) -> Path:
-    """Write the report of a study to `path`, as a whole or not at all, and return `path`.
+def build_report(analysis: StudyAnalysis, path: Path, scores: Sequence[Score] = ()) -> Path:
+    """Write the report of a study, and of what was foretold of it, to `path`, as a whole or not at all; return `path`.
 
     Folders on the way are made. Raises OSError if the file can't be written.
     """
-    page = render_report(analysis)
+    page = render_report(analysis, scores)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, page)
     return path
 
 
-def render_report(analysis: StudyAnalysis) -> str:
+def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = ()) -> str:
     """The report as HTML."""
     scripts = {"plotly_js": get_plotlyjs(), "page_js": source_of("report.js")}
     return (
         environment()
         .get_template("report.html.j2")
         .render(
-            **_content(analysis),
+            **_content(analysis, scores),
             **{name: Markup(source) for name, source in scripts.items()},
             css=Markup(source_of("report.css")),
             script_hashes=Markup(" ".join(_csp_hash(source) for source in scripts.values())),
@@ -51,7 +53,7 @@ def render_report(analysis: StudyAnalysis) -> str:
     )
 
 
-def _content(analysis: StudyAnalysis) -> dict[str, Any]:
+def _content(analysis: StudyAnalysis, scores: Sequence[Score]) -> dict[str, Any]:
     """Everything that the template shows."""
     figures = study_figures(analysis)
     recipe = analysis.runs[0].results.get("config", {}).get("recipe", {}) if analysis.runs else {}
@@ -65,12 +67,15 @@ def _content(analysis: StudyAnalysis) -> dict[str, Any]:
         "curves": story.curves_drawn(analysis),
         "figure_names": set(figures),
         "figures": _for_script(_figures_json(figures)),
+        "foretold": tables.foretold_table(scores),
         "formats": formats,
         "foundations": story.foundations(analysis),
         "jackknife": tables.jackknife_table(analysis),
         "largest_foretold": story.largest_foretold(analysis),
         "laws": tables.laws_table(analysis),
         "left_out": tables.left_out_table(analysis),
+        "next_runs": story.next_runs(analysis),
+        "next_runs_table": tables.next_runs_table(analysis),
         "origins": story.origins(analysis),
         "recipe": tables.recipe_table(recipe),
         "summary": tables.summary_table(analysis),

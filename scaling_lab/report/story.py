@@ -4,6 +4,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +132,16 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
         f"Fitted without {name}, the law foretells a loss of {test.predicted:.4f} for it; observed: "
         f"{test.observed:.4f} ({error}). {ending}"
     )
+
+
+def next_runs(analysis: StudyAnalysis) -> str | None:
+    """What the table of next runs is of; None where there is none."""
+    found = analysis.next_runs()
+    if not found:
+        return None
+    now = found[0].now
+    known = f"knows alpha to ±{formats.fixed(now, 3)}" if isfinite(now) else "gives alpha an interval without an end"
+    return f"A study of this design and noise {known}. What would narrow that, most for its FLOPs first:"
 
 
 def commands(analysis: StudyAnalysis) -> list[str]:

@@ -1,6 +1,6 @@
 """The tables of a report: in each cell text for people, and beside it the full value for code that reads the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +9,7 @@ from scaling_lab.laws import Interval, PowerLawFit
 from scaling_lab.report import formats
 from scaling_lab.report.figures import size_names
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, run_summary
+from scaling_lab.studies.foretelling import Score
 
 Value = str | int | float | None
 
@@ -168,6 +169,52 @@ def jackknife_table(analysis: StudyAnalysis) -> Table:
                 Cell(answer, answer),
             )
         )
+    return Table(columns, tuple(rows))
+
+
+def foretold_table(scores: Sequence[Score]) -> Table:
+    """Predictions that were written down, and how they did."""
+    words = (Column("made", "made", numeric=False), Column("size", "of", numeric=False))
+    numbers = (Column("n", "N"), Column("loss", "foretold"), Column("interval", "interval"))
+    results = (Column("observed", "observed"), Column("error", "error"), Column("held", "held", numeric=False))
+    return Table((*words, *numbers, *results), tuple(_foretold_row(score) for score in scores))
+
+
+def _foretold_row(score: Score) -> tuple[Cell, ...]:
+    one, observed = score.foretold, score.observed
+    interval = f"{one.low:.4f} to {one.high:.4f}"
+    error = None if observed is None else one.loss / observed - 1
+    held = {True: "yes", False: "no", None: "not trained yet"}[score.held]
+    verdict = held if one.untouched else "changed since it was written"
+    return (
+        _text(one.made),
+        _text(one.size),
+        Cell(formats.count(one.n), one.n),
+        Cell(f"{one.loss:.4f}", one.loss),
+        Cell(interval, interval),
+        Cell(formats.ABSENT if observed is None else f"{observed:.4f}", observed),
+        Cell(formats.ABSENT if error is None else f"{100 * error:+.2f} %", error),
+        Cell(verdict, verdict),
+    )
+
+
+def next_runs_table(analysis: StudyAnalysis) -> Table:
+    """Runs that would narrow the interval of alpha, most per FLOP first: their cost, and what is left of its width."""
+    columns = (
+        Column("text", "what to train", numeric=False),
+        Column("n_runs", "runs"),
+        Column("cost", "FLOPs"),
+        Column("half_width", "alpha then known to ±"),
+    )
+    rows = [
+        (
+            _text(runs.text),
+            Cell(str(len(runs.n)), len(runs.n)),
+            Cell(formats.count(runs.cost), runs.cost),
+            Cell(formats.fixed(runs.half_width, 3), runs.half_width),
+        )
+        for runs in analysis.next_runs()
+    ]
     return Table(columns, tuple(rows))
 
 

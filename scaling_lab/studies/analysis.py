@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.history.runs import LeftOut, RunRecord
-from scaling_lab.laws import PowerLawFit, fit_power_law
+from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
+from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.wording import counted
 from scaling_lab.studies.selection import select_runs
 
@@ -55,6 +56,15 @@ class StudyAnalysis:
         left_out = f"Left out: {counted(len(self.left_out), 'run')}; the report says why." if self.left_out else None
         return "\n".join(filter(None, (self.sentence, self.flips(), left_out)))
 
+    def next_runs(self) -> tuple[NextRuns, ...]:
+        """What would narrow the interval of alpha, most per FLOP first; a size's FLOPs as the runs' own go with N."""
+        known = {run.parameters[HEADLINE_COUNT]: run.results.get("total_flops") for run in self.runs}
+        told = {n: flops for n, flops in known.items() if flops}
+        if len(told) < 2:
+            return ()
+        slope, level = np.polyfit(np.log(list(told)), np.log(list(told.values())), 1)
+        return next_runs(self.law, cost=lambda n: float(np.exp(level + slope * np.log(n))))
+
     def flips(self) -> str | None:
         """Where the verdict depends on how N is counted, in a sentence; None where it doesn't."""
         identified = [count for count, law in self.laws.items() if law.verdict == "identified"]
@@ -92,6 +102,7 @@ def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
         "runs": [run_summary(run) for run in analysis.runs],
         "left_out": [asdict(run) for run in analysis.left_out],
         "laws": {count: law.to_dict() for count, law in analysis.laws.items()},
+        "next_runs": json_ready([asdict(runs) for runs in analysis.next_runs()]),
     }
 
 

@@ -41,6 +41,7 @@ def test_people_are_told_a_sentence_a_table_and_a_prediction(scaling_lab: Comman
     assert float(low) < float(value) < float(high)
     assert any(line.startswith("loss at 1e+08") for line in rest)
     assert any(line.startswith("The largest size, predicted by the others: ") for line in rest)
+    assert "What would narrow alpha's interval, most for its cost first:" in rest
 
 
 def test_programs_get_every_parameter_with_its_interval(scaling_lab: CommandLine, ladder: Path) -> None:
@@ -52,6 +53,7 @@ def test_programs_get_every_parameter_with_its_interval(scaling_lab: CommandLine
         assert said[name]["low"] < said[name]["value"] < said[name]["high"]
     assert [one["n"] for one in said["predictions"]] == [1e8, 1e9]
     assert len(said["jackknife"]) == 5
+    assert said["next_runs"][0]["half_width"] < said["next_runs"][0]["now"]
     assert said["leave_largest_out"]["covered"] is True
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from study_folders import Study
 
 from scaling_lab.history.runs import RunRecord, read_runs
 from scaling_lab.studies.analysis import analyse, study_results
@@ -111,3 +112,13 @@ def test_a_folder_with_damaged_runs_is_read_and_says_so(tmp_path: Path) -> None:
 def write_folder(folder: Path, results: dict[str, Any]) -> None:
     folder.mkdir()
     write_json(folder / "training_results.json", results)
+
+
+def test_next_runs_cost_what_the_runs_of_the_study_did(tmp_path: Path) -> None:
+    analysis = Study(tmp_path, noise=0.002).write(seeds=2).analysis()
+    found = analysis.next_runs()
+    assert found
+    for runs in found:
+        flops = [6.4 * n * 60 * 4096 for n in runs.n]  # as the folders say
+        assert runs.cost == pytest.approx(sum(flops), rel=1e-6)
+    assert [runs["text"] for runs in study_results(analysis)["next_runs"]] == [runs.text for runs in found]
