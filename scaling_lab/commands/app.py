@@ -18,6 +18,7 @@ from scaling_lab.version import __version__
 COMMANDS = {
     "train": "Train one size of the ladder, or go on with an interrupted run.",
     "plan": "Say what every size of a ladder costs: time, memory, money.",
+    "lint": "Say what a study could not show, before it is trained.",
     "study": "Train every size of a ladder, fit the law, write the report.",
     "sweep": "Check a W&B sweep and create it, see how far it is, stop it.",
     "fit": "Fit a law to anyone's table of runs.",

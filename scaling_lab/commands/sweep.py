@@ -156,13 +156,13 @@ def _notes(configs: "tuple[RunConfig, ...]") -> list[str]:
 def _planned(config: "RunConfig") -> "PlannedRun":
     """A run with its steps, where its data are at hand: nothing is prepared for a note."""
     from scaling_lab.data.configured import default_data_dir, open_configured
+    from scaling_lab.planning.ladder import planned_run
     from scaling_lab.studies.lints import PlannedRun
     from scaling_lab.training.plan import plan_run
 
     if not (config.data.dir or default_data_dir()).is_dir():
         return PlannedRun(config)
-    plan = plan_run(config, open_configured(config.data))
-    return PlannedRun(config, plan.n_steps, plan.epochs)
+    return planned_run(config, plan_run(config, open_configured(config.data)))
 
 
 def _created_text(content: dict[str, Any]) -> str:

@@ -60,7 +60,9 @@ def plan_on(card: Card, configs: Sequence[RunConfig], dataset: Dataset) -> list[
 
 def lints_of(configs: Sequence[RunConfig], costs: Sequence[RunCost]) -> list[Lint]:
     """What should be thought over before this is trained."""
-    runs = [
-        PlannedRun(config, cost.plan.n_steps, cost.plan.epochs) for config, cost in zip(configs, costs, strict=True)
-    ]
-    return lint(runs)
+    return lint([planned_run(config, cost.plan) for config, cost in zip(configs, costs, strict=True)])
+
+
+def planned_run(config: RunConfig, plan: RunPlan) -> PlannedRun:
+    """What a lint looks at."""
+    return PlannedRun(config, plan.n_steps, plan.epochs, plan.parameters.total, plan.flops_per_token)
