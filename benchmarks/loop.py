@@ -76,7 +76,7 @@ def child(arguments: list[str]) -> int:
     loop._save = clock.of("evaluation", loop._save)
     Recorder.log = clock.of("logging", Recorder.log)
     Recorder.step_done = clock.of("logging", Recorder.step_done)
-    Learner.take_step = clock.step(Learner.take_step)
+    Learner.begin_step = clock.step(Learner.begin_step)
     sys.argv = ["scaling-lab", "train", *arguments]
     code = exit_code()
     print(json.dumps(clock.steps))
