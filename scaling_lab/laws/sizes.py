@@ -134,5 +134,6 @@ _CURES = {
     "n": "give the model's number of parameters",
     "d": "give the number of tokens it was trained on",
     "c": "give the FLOPs that it was trained with",
+    "u": "give the number of unique tokens it was trained on",
     "loss": "leave a diverged run out, or read its loss again",
 }
