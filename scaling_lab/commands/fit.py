@@ -26,6 +26,7 @@ class Law(StrEnum):
     POWER = "power"
     JOINT = "joint"
     ISOFLOP = "isoflop"
+    REPETITION = "repetition"
 
     @property
     def place(self) -> tuple[int, str]:
@@ -34,6 +35,7 @@ class Law(StrEnum):
             Law.POWER: (1, "one size, as 100e6 or 100M"),
             Law.JOINT: (2, "a size and a number of tokens, as 1e9,20e9 or 1B,20B"),
             Law.ISOFLOP: (1, "a number of FLOPs, as 1e21"),
+            Law.REPETITION: (3, "a size, tokens read and unique tokens, as 1B,20B,2B"),
         }[self]
 
 
@@ -51,19 +53,25 @@ def fit(
     law: Annotated[
         Law,
         typer.Option(
-            help="power: L(N) = a·N^-alpha + c. joint: L(N, D) = E + A/N^alpha + B/D^beta. isoflop: the best N for C."
+            help="power: L(N) = a·N^-alpha + c. joint: L(N, D) = E + A/N^alpha + B/D^beta. isoflop: the best N for C. "
+            "repetition: joint, where U unique tokens are read several times."
         ),
     ] = Law.POWER,
     predict: Annotated[
         list[str],
-        typer.Option(metavar="N[,D]", help="Predict the loss there; isoflop: the best size for C. May be repeated."),
+        typer.Option(
+            metavar="N[,D[,U]]", help="Predict the loss there; isoflop: the best size for C. May be repeated."
+        ),
     ] = [],  # noqa: B006 - Typer's own way; nobody writes to it
     loss: Annotated[Loss, typer.Option(help="joint: of ln L; lad is least absolute deviations.")] = Loss.HUBER,
     delta: Annotated[float, typer.Option(help="joint: where Huber's loss turns from squares to absolutes.")] = 1e-3,
     bootstrap: Annotated[int, typer.Option(metavar="K", min=1, help="joint: how many resamples.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="joint, isoflop: of the random numbers behind intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers behind intervals.")] = 0,
     n_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of parameters.")] = None,
     d_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of training tokens.")] = None,
+    u_column: Annotated[
+        str | None, typer.Option(metavar="NAME", help="repetition: the column of unique tokens.")
+    ] = None,
     c_column: Annotated[
         str | None, typer.Option(metavar="NAME", help="isoflop: the column of FLOPs; without one, they are 6·N·D.")
     ] = None,
@@ -78,9 +86,11 @@ def fit(
         IsoFlopFit,
         JointLawFit,
         PowerLawFit,
+        RepetitionFit,
         fit_isoflop,
         fit_joint_law,
         fit_power_law,
+        fit_repetition,
         next_runs,
     )
     from scaling_lab.laws.joint.law import FLOPS_PER_PARAMETER_AND_TOKEN
@@ -89,7 +99,7 @@ def fit(
 
     read, places = read_table(table), [_place(text, law) for text in predict]
     n, losses = read.column("n", n_column), read.column("loss", loss_column)
-    found: PowerLawFit | JointLawFit | IsoFlopFit
+    found: PowerLawFit | JointLawFit | IsoFlopFit | RepetitionFit
     match law:
         case Law.POWER:
             found = fit_power_law(n, losses)
@@ -102,6 +112,9 @@ def fit(
             else:
                 c = FLOPS_PER_PARAMETER_AND_TOKEN * n * read.column("d", d_column)
             found = fit_isoflop(c, n, losses, seed=seed)
+        case Law.REPETITION:
+            d, u = read.column("d", d_column), read.column("u", u_column)
+            found = fit_repetition(n, d, u, losses, objective=loss.value, delta=delta, resamples=bootstrap, seed=seed)
     said = {"law": law.value, "table": str(table), **found.to_dict(places)}
     if isinstance(found, PowerLawFit):
         said["next_runs"] = json_ready([asdict(runs) for runs in next_runs(found)])
@@ -128,7 +141,7 @@ def _told(said: dict[str, Any], reasons: "Sequence[Reason]") -> list[str]:
     """One sentence, a table, and what to run next."""
     from scaling_lab.commands.tables import table
 
-    names = ("alpha", "beta", "a", "c", "E", "A", "B", "exponent", "scale")
+    names = ("R*", "alpha", "beta", "a", "c", "E", "A", "B", "exponent", "scale")
     rows = [["", "value", "low", "high"]]
     rows += [_row(name, said[name], "value") for name in names if name in said]
     if not reasons:

@@ -12,6 +12,7 @@ from scaling_lab.laws.power_law import (
     fit_power_law,
 )
 from scaling_lab.laws.region import Interval, Noise
+from scaling_lab.laws.repetition import RepetitionFit, fit_repetition
 from scaling_lab.laws.verdict import Reason
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "Prediction",
     "Profile",
     "Reason",
+    "RepetitionFit",
     "fit_isoflop",
     "fit_joint_law",
     "fit_power_law",
+    "fit_repetition",
     "next_runs",
 ]

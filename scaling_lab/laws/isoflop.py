@@ -19,7 +19,7 @@ from math import exp, log, nan
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from scaling_lab.errors import UsageError
 from scaling_lab.laws import wording
@@ -180,7 +180,7 @@ def fit_isoflop(c: ArrayLike, n: ArrayLike, loss: ArrayLike, *, confidence: floa
     return _line(tuple(budgets), vertices, len(c_P), confidence)
 
 
-def _budgets(c_P: Array) -> list[Array]:
+def _budgets(c_P: Array) -> list[NDArray[np.intp]]:
     """Rows of each budget, in rising order of FLOPs."""
     order = np.argsort(c_P, kind="stable")
     apart = np.diff(np.log(c_P[order])) > np.log1p(SAME_BUDGET)
@@ -192,7 +192,7 @@ def _parabola(c: Array, n: Array, loss: Array) -> _Parabola:
     centre, width = float(log_n.mean()), float(np.ptp(log_n)) / 2
     z = (log_n - centre) / width
     columns = np.stack((np.ones_like(z), z, z**2), axis=1)
-    covariance = np.linalg.inv(columns.T @ columns)
+    covariance = np.asarray(np.linalg.inv(columns.T @ columns), dtype=np.float64)
     coefficients = covariance @ columns.T @ loss
     residual = loss - columns @ coefficients
     return _Parabola(

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.optimize import minimize_scalar
 
 from scaling_lab.errors import UsageError
 from scaling_lab.laws import wording
@@ -151,12 +152,25 @@ def fit_repetition(
             for points, theta in zip(tables, fits, strict=True)
         ]
     )
-    value = float(_lowest(grid_G[:, None])[0])
+    value = _refined(n_P, d_P, u_P, loss_P, taken, int(np.argmin(grid_G)))
     low, high = np.quantile(_lowest(values_GR), ((1 - confidence) / 2, (1 + confidence) / 2))
     r_star = Interval(value, min(float(low), value), max(float(high), value))
     joint = fit_joint_law(n_P, effective_tokens(d_P, u_P, value), loss_P, **options)
     reasons = (*lacking, *_unbounded(r_star, confidence), *joint.reasons)
     return RepetitionFit(r_star, joint, reasons, len(n_P), grid_G)
+
+
+def _refined(n_P: Array, d_P: Array, u_P: Array, loss_P: Array, delta: float, at: int) -> float:
+    """R* between the grid's best and its neighbours, by Brent's method."""
+    evenly = np.ones((1, len(n_P)))
+
+    def value(log_r_star: float) -> float:
+        points = Points(n_P, effective_tokens(d_P, u_P, float(np.exp(log_r_star))), loss_P)
+        return float(objective_of(points, evenly, solve(points, delta)[None], delta)[0])
+
+    ends = np.log(GRID[[max(at - 1, 0), min(at + 1, len(GRID) - 1)]])
+    found = minimize_scalar(value, bounds=tuple(ends.tolist()), method="bounded", options={"xatol": 1e-5})
+    return float(np.exp(found.x))
 
 
 def _lowest(values_GR: Array) -> Array:

@@ -20,9 +20,10 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "n": ("n", "params", "parameters", "nparams", "nparameters", "numparams", "numparameters", "modelsize", "size"),
     "d": ("d", "tokens", "ntokens", "numtokens", "trainingtokens", "traintokens", "datasetsize", "data"),
     "loss": ("loss", "valloss", "validationloss", "finalloss", "finalvalloss", "bestvalloss", "testloss", "evalloss"),
+    "u": ("u", "unique", "uniquetokens", "nunique", "uniquedata"),
     "c": ("c", "flops", "flop", "compute", "trainingflop", "trainingflops", "trainflops", "totalflops"),
 }
-_MEANT = {"n": "parameters", "d": "tokens", "loss": "loss", "c": "FLOPs"}
+_MEANT = {"n": "parameters", "d": "tokens", "loss": "loss", "u": "unique tokens", "c": "FLOPs"}
 _SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 
 

@@ -85,6 +85,22 @@ def test_the_best_size_for_each_budget(scaling_lab: CommandLine, tmp_path: Path)
     assert again["exponent"]["value"] == pytest.approx(0.5)
 
 
+def test_data_that_are_read_again(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "again.csv"
+    places = [(n, p * 1e8, 1e8) for n in np.geomspace(1e7, 1e9, 4) for p in (0.3, 0.6, 1, 2, 4, 8, 16, 32)]
+    path.write_text("n,d,unique_tokens,loss\n" + "".join(f"{n},{d},{u},{repeated(n, d, u)}\n" for n, d, u in places))
+    arguments = ("fit", str(path), "--law", "repetition", "--predict", "1B,10B,1B", "--bootstrap", "50")
+    said = json.loads(scaling_lab(*arguments, "--json").out)
+    assert said["R*"]["value"] == pytest.approx(10, rel=0.02)
+    assert said["predictions"][0]["loss"] == pytest.approx(repeated(1e9, 1e10, 1e9), rel=1e-3)
+    assert scaling_lab(*arguments).out.startswith("Read again, data are worth D'")
+
+
+def repeated(n: float, d: float, u: float) -> float:
+    worth = min(d, u) * (1 + 10 * (1 - np.exp(-max(d / u - 1, 0) / 10)))
+    return 1.8 + 480 / n**0.35 + 2000 / worth**0.37
+
+
 def test_columns_with_names_of_their_own(scaling_lab: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "own.csv"
     path.write_text("width;nats;millions\n" + "".join(f"1;{0.5 * n**-0.3 + 1};{n}\n" for n in (1, 4, 16, 64, 256)))

@@ -142,7 +142,7 @@ def test_intervals_cover() -> None:
         fit = fit_joint_law(*runs(0.01, seed, 120), resamples=200, seed=seed)
         ahead = fit.predict(1e11, 2e12)
         truths = (fit.alpha, 0.35), (fit.beta, 0.37), (ahead, law(np.array(1e11), np.array(2e12)))
-        covered += [one.low <= truth <= one.high for one, truth in truths]
+        covered += np.array([bool(one.low <= truth <= one.high) for one, truth in truths])
     # 95 % of 60 within three standard errors.
     assert (covered / repeats > 0.86).all()
 

@@ -238,7 +238,7 @@ def test_a_bad_loss_or_size_is_named_by_its_row_with_the_way_out(bad):
 
 
 def test_sizes_and_losses_of_different_length_are_refused():
-    with pytest.raises(DataError, match="one size and one loss for each run"):
+    with pytest.raises(DataError, match="give one of each for each run"):
         fit_power_law([1e5, 1e6], [2.0])
 
 
