@@ -155,12 +155,12 @@ def _told(said: dict[str, Any], reasons: "Sequence[Reason]") -> list[str]:
     lines += [f"- {reason.name}: {reason.detail} {reason.cure}" for reason in reasons[1:]]
     if following := said.get("next_runs", [])[:NEXT_SHOWN]:
         lines.append("What would narrow alpha's interval, most for its cost first:")
-        lines += [f"- {runs['text']}: ±{runs['half_width']:.3f}{_now(runs['now'])}" for runs in following]
+        lines += [f"- {runs['text']}: ±{runs['half_width']:.2g}{_now(runs['now'])}" for runs in following]
     return lines
 
 
 def _now(half_width: float | None) -> str:
-    return "" if half_width is None else f", ±{half_width:.3f} now"
+    return "" if half_width is None else f", ±{half_width:.2g} now"
 
 
 def _predicted(prediction: dict[str, Any]) -> list[str]:

@@ -140,7 +140,7 @@ def next_runs(analysis: StudyAnalysis) -> str | None:
     if not found:
         return None
     now = found[0].now
-    known = f"knows alpha to ±{formats.fixed(now, 3)}" if isfinite(now) else "gives alpha an interval without an end"
+    known = f"knows alpha to ±{now:.2g}" if isfinite(now) else "gives alpha an interval without an end"
     return f"A study of this design and noise {known}. What would narrow that, most for its FLOPs first:"
 
 

@@ -211,7 +211,7 @@ def next_runs_table(analysis: StudyAnalysis) -> Table:
             _text(runs.text),
             Cell(str(len(runs.n)), len(runs.n)),
             Cell(formats.count(runs.cost), runs.cost),
-            Cell(formats.fixed(runs.half_width, 3), runs.half_width),
+            Cell(f"{runs.half_width:.2g}", runs.half_width),
         )
         for runs in analysis.next_runs()
     ]
