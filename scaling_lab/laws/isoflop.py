@@ -26,7 +26,7 @@ from scaling_lab.laws import wording
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.region import Interval
 from scaling_lab.laws.sizes import Array, checked_rows
-from scaling_lab.laws.verdict import Reason
+from scaling_lab.laws.verdict import Reason, refusal
 
 FEWEST_BUDGETS = 3
 # One more than a parabola's coefficients.
@@ -99,10 +99,7 @@ class IsoFlopFit:
     def sentence(self) -> str:
         """The law for people, or why there is none and what would make one."""
         if self.reasons:
-            reason = self.reasons[0]
-            why = reason.detail[0].lower() + reason.detail[1:]
-            runs = wording.counted(self.n_points, "run")
-            return f"No law of the best size can be claimed from {runs}: {why} {reason.cure}"
+            return refusal("law of the best size", self.n_points, self.reasons[0])
         exponent, low, high = wording.with_range(self.exponent.value, self.exponent.low, self.exponent.high)
         return (
             f"The best size rises as N(C) = {self.scale.value:.3g}·C^{exponent}, {wording.percent(self.confidence)} "

@@ -22,7 +22,7 @@ from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut, jackknife, leav
 from scaling_lab.laws.projection import ALPHA_GRID
 from scaling_lab.laws.region import N_PARAMETERS, Interval, Noise, Region, find_region
 from scaling_lab.laws.sizes import Array, Sizes, checked_n, sizes_of
-from scaling_lab.laws.verdict import Evidence, Reason, judge
+from scaling_lab.laws.verdict import Evidence, Reason, judge, refusal
 
 CAVEATS = (
     "The intervals cover noise, not a wrong form of law.",
@@ -118,10 +118,7 @@ class PowerLawFit:
     def sentence(self) -> str:
         """The law for people, or why there is none and what would make one."""
         if self.reasons:
-            reason = self.reasons[0]
-            why = reason.detail[0].lower() + reason.detail[1:]
-            runs = f"{'this' if self.n_points == 1 else 'these'} {wording.counted(self.n_points, 'run')}"
-            return f"No exponent can be claimed from {runs}: {why} {reason.cure}"
+            return refusal("exponent", self.n_points, self.reasons[0])
         alpha, low, high = wording.with_range(self.alpha.value, self.alpha.low, self.alpha.high)
         return (
             f"Validation loss falls as L(N) = {self.a.value:.3g}·N^-{alpha} + {self.c.value:.3g} nats a token; "

@@ -30,7 +30,7 @@ from scaling_lab.laws.joint.surface import N_PARAMETERS, Points
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.region import Interval
 from scaling_lab.laws.sizes import Array, checked_rows
-from scaling_lab.laws.verdict import Reason
+from scaling_lab.laws.verdict import Reason, refusal
 
 # Below, a second pass is worth nothing; above, a hundredth is worth as much as the first.
 GRID: Array = np.geomspace(0.2, 200, 36)
@@ -77,10 +77,7 @@ class RepetitionFit:
     def sentence(self) -> str:
         """The law for people, or why there is none and what would make one."""
         if self.reasons:
-            reason = self.reasons[0]
-            why = reason.detail[0].lower() + reason.detail[1:]
-            runs = wording.counted(self.n_points, "run")
-            return f"No law of repeated data can be claimed from {runs}: {why} {reason.cure}"
+            return refusal("law of repeated data", self.n_points, self.reasons[0])
         value, low, high = wording.with_range(self.r_star.value, self.r_star.low, self.r_star.high)
         return (
             f"Read again, data are worth D' = U + U·R*·(1 − exp(−R/R*)) with R* = {value}, "

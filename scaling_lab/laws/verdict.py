@@ -33,6 +33,13 @@ class Reason:
     cure: str
 
 
+def refusal(what: str, n_points: int, reason: Reason) -> str:
+    """Why `what`, an exponent say, is not claimed from so many runs, and what would make one: for people."""
+    runs = f"{'this' if n_points == 1 else 'these'} {wording.counted(n_points, 'run')}"
+    why = reason.detail[0].lower() + reason.detail[1:]
+    return f"No {what} can be claimed from {runs}: {why} {reason.cure}"
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What a verdict is given on. Intervals are NaN throughout when there are too few sizes for a fit.

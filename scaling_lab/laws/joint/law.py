@@ -36,7 +36,7 @@ from scaling_lab.laws.joint.surface import ALPHA, BETA, LOG_A, LOG_B, N_PARAMETE
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.region import Interval
 from scaling_lab.laws.sizes import Array, checked_rows
-from scaling_lab.laws.verdict import Reason
+from scaling_lab.laws.verdict import Reason, refusal
 
 DELTA = 1e-3
 RESAMPLES = 1000
@@ -145,10 +145,7 @@ class JointLawFit:
     def sentence(self) -> str:
         """The law for people, or why there is none and what would make one."""
         if self.reasons:
-            reason = self.reasons[0]
-            why = reason.detail[0].lower() + reason.detail[1:]
-            runs = f"{'this' if self.n_points == 1 else 'these'} {wording.counted(self.n_points, 'run')}"
-            return f"No joint law can be claimed from {runs}: {why} {reason.cure}"
+            return refusal("joint law", self.n_points, self.reasons[0])
         alpha, beta = (wording.with_range(one.value, one.low, one.high) for one in (self.alpha, self.beta))
         return (
             f"Validation loss falls as L(N, D) = {self.e.value:.3g} + {self.a.value:.3g}/N^{alpha[0]} + "
