@@ -13,7 +13,11 @@ import typer
 from scaling_lab.errors import DataError, UsageError
 
 if TYPE_CHECKING:
+    from scaling_lab.laws import IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit
+    from scaling_lab.laws.table import Table
     from scaling_lab.laws.verdict import Reason
+
+    Fit = PowerLawFit | JointLawFit | IsoFlopFit | RepetitionFit
 
 NEXT_SHOWN = 3
 
@@ -65,7 +69,7 @@ def fit(
     ] = [],  # noqa: B006 - Typer's own way; nobody writes to it
     loss: Annotated[Loss, typer.Option(help="joint: of ln L; lad is least absolute deviations.")] = Loss.HUBER,
     delta: Annotated[float, typer.Option(help="joint: where Huber's loss turns from squares to absolutes.")] = 1e-3,
-    bootstrap: Annotated[int, typer.Option(metavar="K", min=1, help="joint: how many resamples.")] = 1000,
+    bootstrap: Annotated[int, typer.Option(metavar="K", min=100, help="joint: how many resamples.")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers behind intervals.")] = 0,
     n_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of parameters.")] = None,
     d_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of training tokens.")] = None,
@@ -82,39 +86,14 @@ def fit(
 
     Columns are found by usual names (n, params, d, tokens, c, flops, loss, ...). Rows of one size are its seeds.
     """
-    from scaling_lab.laws import (
-        IsoFlopFit,
-        JointLawFit,
-        PowerLawFit,
-        RepetitionFit,
-        fit_isoflop,
-        fit_joint_law,
-        fit_power_law,
-        fit_repetition,
-        next_runs,
-    )
-    from scaling_lab.laws.joint.law import FLOPS_PER_PARAMETER_AND_TOKEN
+    from scaling_lab.laws import PowerLawFit, next_runs
     from scaling_lab.laws.json_ready import json_ready
     from scaling_lab.laws.table import read_table
 
-    read, places = read_table(table), [_place(text, law) for text in predict]
-    n, losses = read.column("n", n_column), read.column("loss", loss_column)
-    found: PowerLawFit | JointLawFit | IsoFlopFit | RepetitionFit
-    match law:
-        case Law.POWER:
-            found = fit_power_law(n, losses)
-        case Law.JOINT:
-            d = read.column("d", d_column)
-            found = fit_joint_law(n, d, losses, objective=loss.value, delta=delta, resamples=bootstrap, seed=seed)
-        case Law.ISOFLOP:
-            if read.find("c", c_column):
-                c = read.column("c", c_column)
-            else:
-                c = FLOPS_PER_PARAMETER_AND_TOKEN * n * read.column("d", d_column)
-            found = fit_isoflop(c, n, losses, seed=seed)
-        case Law.REPETITION:
-            d, u = read.column("d", d_column), read.column("u", u_column)
-            found = fit_repetition(n, d, u, losses, objective=loss.value, delta=delta, resamples=bootstrap, seed=seed)
+    places = [_place(text, law) for text in predict]
+    columns = {"n": n_column, "d": d_column, "u": u_column, "c": c_column, "loss": loss_column}
+    resampled = {"objective": loss.value, "delta": delta, "resamples": bootstrap, "seed": seed}
+    found = _fitted(law, read_table(table), columns, resampled)
     said = {"law": law.value, "table": str(table), **found.to_dict(places)}
     if isinstance(found, PowerLawFit):
         said["next_runs"] = json_ready([asdict(runs) for runs in next_runs(found)])
@@ -124,6 +103,28 @@ def fit(
         raise typer.Exit(2) if as_json else DataError(f"{table}: {found.sentence()}")
     if not as_json:
         typer.echo("\n".join(_told(said, found.reasons)))
+
+
+def _fitted(law: Law, table: "Table", columns: dict[str, str | None], resampled: dict[str, Any]) -> "Fit":
+    """The law of a table. columns: the caller's names for them; resampled: how a joint law is fitted."""
+    from scaling_lab.laws import fit_isoflop, fit_joint_law, fit_power_law, fit_repetition
+    from scaling_lab.laws.joint.law import FLOPS_PER_PARAMETER_AND_TOKEN
+
+    def column(what: str) -> Any:
+        return table.column(what, columns[what])
+
+    n, losses = column("n"), column("loss")
+    match law:
+        case Law.POWER:
+            return fit_power_law(n, losses)
+        case Law.JOINT:
+            return fit_joint_law(n, column("d"), losses, **resampled)
+        case Law.ISOFLOP:
+            told = table.find("c", columns["c"])
+            c = column("c") if told else FLOPS_PER_PARAMETER_AND_TOKEN * n * column("d")
+            return fit_isoflop(c, n, losses, seed=resampled["seed"])
+        case Law.REPETITION:
+            return fit_repetition(n, column("d"), column("u"), losses, **resampled)
 
 
 def _place(text: str, law: Law) -> list[float]:

@@ -27,11 +27,11 @@ def require_file(path: Path) -> None:
 
 
 @contextmanager
-def written_to(path: Path) -> Iterator[None]:
+def written_to(path: Path, option: str = "--out") -> Iterator[None]:
     """Tells of a disk that is full, or refuses after all, as a UsageError rather than as a bug of ours."""
     try:
         yield
     except OSError as error:
         raise UsageError(
-            f"{path}: can't be written ({error.strerror or error}); give another place with --out"
+            f"{path}: can't be written ({error.strerror or error}); give another place with {option}"
         ) from None

@@ -58,7 +58,7 @@ def predict(
     interval = f"{100 * foretold.confidence:.3g} % interval of one run {foretold.low:.4f} to {foretold.high:.4f}"
     lines = [f"{size or n}: N = {wanted:,.0f}, loss {foretold.loss:.4f}, {interval}"]
     if freeze:
-        with written_to(runs.folder):
+        with written_to(runs.folder, "--results-dir"):
             path = write_down(runs.folder, foretold)
         lines.append(f"written down in {path}: sha256 {foretold.sha256}")
     typer.echo(json.dumps(asdict(foretold), indent=2) if as_json else "\n".join(lines))

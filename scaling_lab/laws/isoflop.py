@@ -15,7 +15,7 @@ Shapes: P points, B budgets, R draws.
 """
 
 from dataclasses import asdict, dataclass, field
-from math import exp, log, nan
+from math import log, nan
 from typing import Any
 
 import numpy as np
@@ -94,7 +94,8 @@ class IsoFlopFit:
         """The best size for c FLOPs."""
         (away,) = (np.log(checked_rows(c=c)[0]) - self.centre).tolist()
         around = _interval(self.level + self.exponent.value * away, self.drawn @ np.array([1.0, away]), self.confidence)
-        return BestSize(float(c), *(exp(end) for end in (around.value, around.low, around.high)))
+        n = _exp(around)
+        return BestSize(float(c), n.value, n.low, n.high)
 
     def sentence(self) -> str:
         """The law for people, or why there is none and what would make one."""
@@ -133,7 +134,6 @@ class _Parabola:
     """Least squares of one budget's losses on 1, z and z², z = (ln N − centre) / width: (3,) and its (3, 3) covariance
     over the residuals' variance."""
 
-    c: float
     centre: float
     width: float
     coefficients: Array
@@ -158,8 +158,8 @@ def fit_isoflop(c: ArrayLike, n: ArrayLike, loss: ArrayLike, *, confidence: floa
         raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
     c_P, n_P, loss_P = checked_rows(c=c, n=n, loss=loss)
     groups = _budgets(c_P)
-    enough = [rows for rows in groups if len(np.unique(n_P[rows])) >= FEWEST_SIZES]
-    whole = [_parabola(c_P[rows], n_P[rows], loss_P[rows]) for rows in enough]
+    parabolas = [_parabola(n_P[rows], loss_P[rows]) for rows in groups]
+    whole = [parabola for parabola in parabolas if parabola]
     dof = sum(parabola.n_points - 3 for parabola in whole)
     random = np.random.default_rng(seed)
     variance_R = np.array([])
@@ -167,13 +167,12 @@ def fit_isoflop(c: ArrayLike, n: ArrayLike, loss: ArrayLike, *, confidence: floa
         variance_R = sum(parabola.rss for parabola in whole) / random.chisquare(dof, DRAWS)
     budgets: list[Budget] = []
     vertices: list[tuple[float, float, Array]] = []
-    by_c = {parabola.c: parabola for parabola in whole}
-    for rows in groups:
-        budget_c = float(np.exp(np.log(c_P[rows]).mean()))
-        budget, drawn_R = _judged(by_c.get(budget_c), budget_c, len(rows), variance_R, random, confidence)
+    for rows, parabola in zip(groups, parabolas, strict=True):
+        log_c = float(np.log(c_P[rows]).mean())
+        budget, drawn_R = _judged(parabola, float(np.exp(log_c)), len(rows), variance_R, random, confidence)
         budgets.append(budget)
         if budget.problem is None:
-            vertices.append((log(budget_c), log(budget.n.value), drawn_R))
+            vertices.append((log_c, log(budget.n.value), drawn_R))
     return _line(tuple(budgets), vertices, len(c_P), confidence)
 
 
@@ -184,7 +183,10 @@ def _budgets(c_P: Array) -> list[NDArray[np.intp]]:
     return [rows for rows in np.split(order, np.flatnonzero(apart) + 1) if rows.size]
 
 
-def _parabola(c: Array, n: Array, loss: Array) -> _Parabola:
+def _parabola(n: Array, loss: Array) -> _Parabola | None:
+    """None where there are too few sizes."""
+    if len(np.unique(n)) < FEWEST_SIZES:
+        return None
     log_n = np.log(n)
     centre, width = float(log_n.mean()), float(np.ptp(log_n)) / 2
     z = (log_n - centre) / width
@@ -192,9 +194,7 @@ def _parabola(c: Array, n: Array, loss: Array) -> _Parabola:
     covariance = np.asarray(np.linalg.inv(columns.T @ columns), dtype=np.float64)
     coefficients = covariance @ columns.T @ loss
     residual = loss - columns @ coefficients
-    return _Parabola(
-        float(np.exp(np.log(c).mean())), centre, width, coefficients, covariance, float(residual @ residual), len(n)
-    )
+    return _Parabola(centre, width, coefficients, covariance, float(residual @ residual), len(n))
 
 
 def _judged(
@@ -217,16 +217,14 @@ def _judged(
     around = _interval(vertex, drawn_R, confidence)
     z = (vertex - parabola.centre) / parabola.width
     loss = float(parabola.coefficients @ np.array([1.0, z, z**2]))
-    best = Interval(*(exp(end) for end in (around.value, around.low, around.high)))
-    return Budget(c, n_points, best, loss, None), drawn_R
+    return Budget(c, n_points, _exp(around), loss, None), drawn_R
 
 
 def _line(
     budgets: tuple[Budget, ...], vertices: list[tuple[float, float, Array]], n_points: int, confidence: float
 ) -> IsoFlopFit:
-    reasons = _reasons(budgets, len(vertices))
     if len(vertices) < 2:
-        nothing = Interval(nan, nan, nan)
+        nothing, reasons = Interval(nan, nan, nan), _reasons(budgets, len(vertices), None)
         return IsoFlopFit(nothing, nothing, confidence, budgets, reasons, n_points, nan, nan, np.empty((0, 2)))
     log_c = np.array([log_c for log_c, _, _ in vertices])
     centre = float(log_c.mean())
@@ -236,13 +234,13 @@ def _line(
     drawn = np.stack((drawn_BR.mean(axis=0), lever @ drawn_BR), axis=1)
     around = _interval(exponent, drawn[:, 1], confidence)
     scale = _interval(level - exponent * centre, drawn @ np.array([1.0, -centre]), confidence)
-    plain = Interval(*(exp(min(end, 700.0)) for end in (scale.value, scale.low, scale.high)))
-    return IsoFlopFit(around, plain, confidence, budgets, reasons, n_points, centre, level, drawn)
+    reasons = _reasons(budgets, len(vertices), around)
+    return IsoFlopFit(around, _exp(scale), confidence, budgets, reasons, n_points, centre, level, drawn)
 
 
-def _reasons(budgets: tuple[Budget, ...], n_good: int) -> tuple[Reason, ...]:
+def _reasons(budgets: tuple[Budget, ...], n_good: int, exponent: Interval | None) -> tuple[Reason, ...]:
     if n_good >= FEWEST_BUDGETS:
-        return ()
+        return () if exponent is None or np.isfinite(exponent.high - exponent.low) else (_unbounded(budgets),)
     lacking = [f"{budget.c:.2g} FLOPs has {budget.problem}" for budget in budgets if budget.problem]
     told = f" ({'; '.join(lacking[:3])}{'; ...' if len(lacking) > 3 else ''})" if lacking else ""
     return (
@@ -254,6 +252,22 @@ def _reasons(budgets: tuple[Budget, ...], n_good: int) -> tuple[Reason, ...]:
             "both sides of the best size.",
         ),
     )
+
+
+def _unbounded(budgets: tuple[Budget, ...]) -> Reason:
+    flat = [f"{budget.c:.2g}" for budget in budgets if budget.n.high == np.inf]
+    return Reason(
+        "exponent-unbounded",
+        f"Noise hides the least loss between the sizes of a budget ({wording.listed(flat)} FLOPs): the interval of the "
+        "exponent has no ends.",
+        "Train those budgets' sizes again with more seeds, or sizes further from the best one.",
+    )
+
+
+def _exp(of_log: Interval) -> Interval:
+    """An interval of what this is the logarithm of; an end beyond all numbers is infinite."""
+    with np.errstate(over="ignore"):
+        return Interval(*np.exp([of_log.value, of_log.low, of_log.high]).tolist())
 
 
 def _interval(value: float, drawn_R: Array, confidence: float) -> Interval:

@@ -11,7 +11,7 @@ the data deserve, is left out.
 Shapes: P points, G values of R*, R resamples.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from math import inf, nan
 from typing import Any
 
@@ -25,7 +25,7 @@ from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.joint.judgement import levels
 from scaling_lab.laws.joint.robustness import Objective
 from scaling_lab.laws.joint.solver import objective as objective_of
-from scaling_lab.laws.joint.solver import resolve, solve
+from scaling_lab.laws.joint.solver import resampling, resolve, solve
 from scaling_lab.laws.joint.surface import N_PARAMETERS, Points
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.region import Interval
@@ -48,7 +48,6 @@ class RepetitionFit:
     joint: JointLawFit
     reasons: tuple[Reason, ...]
     n_points: int
-    rss_grid: Array = field(repr=False)
 
     @property
     def verdict(self) -> str:
@@ -134,7 +133,7 @@ def fit_repetition(
     if len(n_P) <= N_PARAMETERS:
         joint = fit_joint_law(n_P, d_P, loss_P, **options)
         nothing = Interval(nan, nan, nan)
-        return RepetitionFit(nothing, joint, (*joint.reasons[:1], *lacking), len(n_P), np.empty(0))
+        return RepetitionFit(nothing, joint, (*joint.reasons[:1], *lacking), len(n_P))
     taken = inf if objective == "lsq" else delta
     tables = [Points(n_P, effective_tokens(d_P, u_P, r_star), loss_P) for r_star in GRID.tolist()]
     fits = [solve(points, taken) for points in tables]
@@ -142,7 +141,7 @@ def fit_repetition(
     grid_G = np.array(
         [objective_of(points, evenly, theta[None], taken)[0] for points, theta in zip(tables, fits, strict=True)]
     )
-    drawn = np.random.default_rng(seed).multinomial(len(n_P), np.full(len(n_P), 1 / len(n_P)), RESAMPLES).astype(float)
+    drawn = resampling(len(n_P), RESAMPLES, seed)
     values_GR = np.stack(
         [
             objective_of(points, drawn, resolve(points, drawn, theta, taken), taken)
@@ -154,7 +153,7 @@ def fit_repetition(
     r_star = Interval(value, min(float(low), value), max(float(high), value))
     joint = fit_joint_law(n_P, effective_tokens(d_P, u_P, value), loss_P, **options)
     reasons = (*lacking, *_unbounded(r_star, confidence), *joint.reasons)
-    return RepetitionFit(r_star, joint, reasons, len(n_P), grid_G)
+    return RepetitionFit(r_star, joint, reasons, len(n_P))
 
 
 def _refined(n_P: Array, d_P: Array, u_P: Array, loss_P: Array, delta: float, at: int) -> float:

@@ -5,6 +5,7 @@ One line a run, the first line with the columns' names; commas, semicolons or ta
 """
 
 import csv
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
@@ -24,6 +25,7 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "c": ("c", "flops", "flop", "compute", "trainingflop", "trainingflops", "trainflops", "totalflops"),
 }
 _MEANT = {"n": "parameters", "d": "tokens", "loss": "loss", "u": "unique tokens", "c": "FLOPs"}
+_GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 _SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 
 
@@ -92,7 +94,11 @@ def read_table(path: Path) -> Table:
 
 def number_of(text: str) -> float | None:
     """A number as people write it, 1.5e9, 1.5B or 1,500,000,000; None for what is none."""
-    plain = text.strip().replace(",", "")
+    plain = text.strip()
+    if "," in plain:
+        if not _GROUPED.fullmatch(plain):  # a decimal comma, say: 2,31 is not 231
+            return None
+        plain = plain.replace(",", "")
     scale = _SUFFIXES.get(plain[-1:].upper(), 1.0)
     try:
         return float(plain if scale == 1.0 else plain[:-1]) * scale

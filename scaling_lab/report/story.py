@@ -136,7 +136,7 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
 
 def next_runs(analysis: StudyAnalysis) -> str | None:
     """What the table of next runs is of; None where there is none."""
-    found = analysis.next_runs()
+    found = analysis.next_runs
     if not found:
         return None
     now = found[0].now

@@ -213,7 +213,7 @@ def next_runs_table(analysis: StudyAnalysis) -> Table:
             Cell(formats.count(runs.cost), runs.cost),
             Cell(f"{runs.half_width:.2g}", runs.half_width),
         )
-        for runs in analysis.next_runs()
+        for runs in analysis.next_runs
     ]
     return Table(columns, tuple(rows))
 

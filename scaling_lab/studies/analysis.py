@@ -6,6 +6,7 @@ scaling_study_results.json and draw the same object.
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,7 @@ class StudyAnalysis:
         left_out = f"Left out: {counted(len(self.left_out), 'run')}; the report says why." if self.left_out else None
         return "\n".join(filter(None, (self.sentence, self.flips(), left_out)))
 
+    @cached_property
     def next_runs(self) -> tuple[NextRuns, ...]:
         """What would narrow the interval of alpha, most per FLOP first; a size's FLOPs as the runs' own go with N."""
         known = {run.parameters[HEADLINE_COUNT]: run.results.get("total_flops") for run in self.runs}
@@ -102,7 +104,7 @@ def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
         "runs": [run_summary(run) for run in analysis.runs],
         "left_out": [asdict(run) for run in analysis.left_out],
         "laws": {count: law.to_dict() for count, law in analysis.laws.items()},
-        "next_runs": json_ready([asdict(runs) for runs in analysis.next_runs()]),
+        "next_runs": json_ready([asdict(runs) for runs in analysis.next_runs]),
     }
 
 

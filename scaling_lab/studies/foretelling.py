@@ -112,7 +112,12 @@ def read_foretold(folder: Path) -> list[Foretold]:
     path = folder / PREDICTIONS_NAME
     try:
         content = json.loads(path.read_bytes())
-        return [Foretold(**entry) for entry in content["predictions"]]
+        found = [Foretold(**entry) for entry in content["predictions"]]
+        for one in found:
+            for name in ("n", "loss", "low", "high"):
+                if not isinstance(getattr(one, name), int | float):
+                    raise ValueError(f"{name} is {getattr(one, name)!r}, no number")
+        return found
     except FileNotFoundError:
         return []
     except (ValueError, TypeError, KeyError) as error:

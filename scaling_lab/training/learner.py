@@ -155,7 +155,7 @@ class Learner:
         learning_rate = learning_rate_at(step, self.plan.n_steps, self.config.recipe)
         set_learning_rate(self.optimizer, learning_rate)
         loss = self._gradient_that_fits(batch, may_stop)
-        figures = torch.stack((loss, self.update(step, loss))).to("cpu", non_blocking=True)
+        figures = self.update(step, loss).to("cpu", non_blocking=True)
         self._begun.append(_StepBegun(step, batch.lengths, learning_rate, figures, begin, Moment(self.machine)))
 
     def steps_taken(self, *, all_of_them: bool = False) -> Iterator[StepTaken]:
@@ -172,7 +172,10 @@ class Learner:
             yield taken
 
     def update(self, step: int, loss: torch.Tensor) -> torch.Tensor:
-        """Clip the gradient that is there, update the weights by it, and drop it; its norm before. Raises as above."""
+        """Clip the gradient that is there, update the weights by it, and drop it. Raises as above.
+
+        Returns loss and gradient norm before clipping, in one tensor.
+        """
         grad_norm = torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.recipe.grad_clip)
         if self.world.sharded:
             grad_norm = sharding.whole(grad_norm).to(loss.device)
@@ -183,7 +186,7 @@ class Learner:
             self._require_finite(step + 1, figures)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        return grad_norm
+        return figures
 
     def _gradient_that_fits(self, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
         """The same as below, in smaller micro-batches each time that memory runs out. Raises UsageError."""

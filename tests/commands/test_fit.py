@@ -89,7 +89,7 @@ def test_data_that_are_read_again(scaling_lab: CommandLine, tmp_path: Path) -> N
     path = tmp_path / "again.csv"
     places = [(n, p * 1e8, 1e8) for n in np.geomspace(1e7, 1e9, 4) for p in (0.3, 0.6, 1, 2, 4, 8, 16, 32)]
     path.write_text("n,d,unique_tokens,loss\n" + "".join(f"{n},{d},{u},{repeated(n, d, u)}\n" for n, d, u in places))
-    arguments = ("fit", str(path), "--law", "repetition", "--predict", "1B,10B,1B", "--bootstrap", "50")
+    arguments = ("fit", str(path), "--law", "repetition", "--predict", "1B,10B,1B", "--bootstrap", "100")
     said = json.loads(scaling_lab(*arguments, "--json").out)
     assert said["R*"]["value"] == pytest.approx(10, rel=0.02)
     assert said["predictions"][0]["loss"] == pytest.approx(repeated(1e9, 1e10, 1e9), rel=1e-3)

@@ -1,6 +1,7 @@
 """`scaling-lab predict`: a size's loss before it is trained, written down so that a change shows, and scored later."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -98,7 +99,11 @@ def test_what_can_not_be_asked_for(
 
 
 def test_a_file_of_someone_else_is_named(scaling_lab: CommandLine, study: Study) -> None:
-    (study.folder / "predictions.json").write_text("[1, 2]")
-    ended = scaling_lab("predict", "-n", "1.2M", "--freeze", "--results-dir", str(study.folder))
-    assert ended.code == 2
-    assert "predictions.json: not what scaling-lab predict writes" in ended.err
+    where, path = ("--results-dir", str(study.folder)), study.folder / "predictions.json"
+    assert scaling_lab("predict", "-n", "1.2M", "--freeze", *where).code == 0
+    for content in ("[1, 2]", re.sub(r'"loss": [0-9.]+', '"loss": null', path.read_text())):
+        path.write_text(content)
+        for arguments in (("predict", "-n", "1.2M", "--freeze"), ("report",)):
+            ended = scaling_lab(*arguments, *where)
+            assert ended.code == 2
+            assert "predictions.json: not what scaling-lab predict writes" in ended.err

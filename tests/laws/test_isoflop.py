@@ -73,6 +73,17 @@ def test_noise_that_hides_the_vertex_leaves_an_interval_without_ends() -> None:
     assert all(budget.n.low == 0 for budget in open_ended)
 
 
+def test_an_exponent_without_ends_is_refused() -> None:
+    found = [fit_isoflop(*profiles(0.2, seed)) for seed in range(40)]
+    open_ended = [fit for fit in found if fit.exponent.high == np.inf]
+    assert open_ended
+    for fit in open_ended:
+        assert fit.verdict == "not identified"
+        assert "No law of the best size can be claimed" in fit.sentence()
+        assert json.loads(json.dumps(fit.to_dict([1e23])))["exponent"]["high"] is None
+    assert "exponent-unbounded" in {reason.name for fit in open_ended for reason in fit.reasons}
+
+
 def test_everything_is_told_as_json() -> None:
     said = fit_isoflop(*profiles(0.01)).to_dict([1e22, 1e23])
     assert [one["c"] for one in said["predictions"]] == [1e22, 1e23]

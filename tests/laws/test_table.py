@@ -36,7 +36,7 @@ def test_numbers_are_read_as_people_write_them(text: str, number: float) -> None
     assert number_of(text) == number
 
 
-@pytest.mark.parametrize("text", ["", "xl", "M", "1.2.3", "—"])
+@pytest.mark.parametrize("text", ["", "xl", "M", "1.2.3", "—", "2,31", "1,5e9", ",100", "1,00"])
 def test_what_is_no_number_is_none(text: str) -> None:
     assert number_of(text) is None
 

@@ -116,7 +116,7 @@ def write_folder(folder: Path, results: dict[str, Any]) -> None:
 
 def test_next_runs_cost_what_the_runs_of_the_study_did(tmp_path: Path) -> None:
     analysis = Study(tmp_path, noise=0.002).write(seeds=2).analysis()
-    found = analysis.next_runs()
+    found = analysis.next_runs
     assert found
     for runs in found:
         flops = [6.4 * n * 60 * 4096 for n in runs.n]  # as the folders say

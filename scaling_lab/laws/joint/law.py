@@ -31,7 +31,7 @@ from scaling_lab.laws.joint.robustness import (
     sensitivity,
     told,
 )
-from scaling_lab.laws.joint.solver import LAD_DELTA, resolve, solve
+from scaling_lab.laws.joint.solver import LAD_DELTA, resampling, resolve, solve
 from scaling_lab.laws.joint.surface import ALPHA, BETA, LOG_A, LOG_B, N_PARAMETERS, E, Points, log_loss_at
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.region import Interval
@@ -213,19 +213,14 @@ def fit_joint_law(
     """
     if not 0 < confidence < 1:
         raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
-    if not delta > 0 or resamples < 0:
-        raise UsageError(
-            f"delta is {delta}, resamples {resamples}; give a positive delta, and no less than 0 resamples"
-        )
+    if not delta > 0 or resamples < 1:
+        raise UsageError(f"delta is {delta}, resamples {resamples}; give a positive delta and at least one resample")
     points = Points(*checked_rows(n=n, d=d, loss=loss))
     taken = {"huber": delta, "lad": LAD_DELTA, "lsq": inf}[objective]
     if points.n_points <= N_PARAMETERS:
         return _no_fit(points, objective, taken, confidence)
     theta = solve(points, taken)
-    drawn = np.random.default_rng(seed).multinomial(
-        points.n_points, np.full(points.n_points, 1 / points.n_points), resamples
-    )
-    resampled = resolve(points, drawn.astype(np.float64), theta, taken)
+    resampled = resolve(points, resampling(points.n_points, resamples, seed), theta, taken)
     around = {
         name: _interval(float(value[0]), values, confidence)
         for name, value, values in zip(NAMES, _plain(points, theta[None]), _plain(points, resampled), strict=True)

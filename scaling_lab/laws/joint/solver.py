@@ -49,6 +49,12 @@ def solve(points: Points, delta: float) -> Array:
     return theta_15[0]
 
 
+def resampling(n_points: int, count: int, seed: int) -> Array:
+    """(F, P) how often each point is in each of `count` samples of as many points, drawn with replacement."""
+    evenly = np.full(n_points, 1 / n_points)
+    return np.random.default_rng(seed).multinomial(n_points, evenly, count).astype(np.float64)
+
+
 def resolve(points: Points, weights_FP: Array, theta_5: Array, delta: float) -> Array:
     """(F, 5) the fits to reweighted points, weights (F, P), each begun from the fit to all."""
     done = []
