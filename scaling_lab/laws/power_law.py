@@ -120,8 +120,9 @@ class PowerLawFit:
         if self.reasons:
             return refusal("exponent", self.n_points, self.reasons[0])
         alpha, low, high = wording.with_range(self.alpha.value, self.alpha.low, self.alpha.high)
+        n = self.sizes.symbol
         return (
-            f"Validation loss falls as L(N) = {self.a.value:.3g}·N^-{alpha} + {self.c.value:.3g} nats a token; "
+            f"Validation loss falls as L({n}) = {self.a.value:.3g}·{n}^-{alpha} + {self.c.value:.3g} nats a token; "
             f"alpha {alpha}, {wording.percent(self.confidence)} interval {low} to {high} ({self._size_of_study()})."
         )
 
@@ -131,7 +132,7 @@ class PowerLawFit:
         predictions = [self.predict(n) for n in np.asarray(predict_at, dtype=np.float64).ravel().tolist()]
         return json_ready(
             {
-                "form": "a*N^-alpha + c",
+                "form": f"a*{self.sizes.symbol}^-alpha + c",
                 "sentence": self.sentence(),
                 "verdict": self.verdict,
                 "reasons": [asdict(reason) for reason in self.reasons],
@@ -157,19 +158,19 @@ class PowerLawFit:
         return f"{wording.counted(self.n_sizes, 'size')}, {seeds} each"
 
 
-def fit_power_law(n: ArrayLike, loss: ArrayLike, *, confidence: float = 0.95) -> PowerLawFit:
+def fit_power_law(n: ArrayLike, loss: ArrayLike, *, confidence: float = 0.95, symbol: str = "N") -> PowerLawFit:
     """Fit L(N) = a·N^-alpha + c to runs of several sizes, and say whether they identify it.
 
     n: (rows,) model sizes, in any unit. loss: (rows,) their final losses in nats a token. Rows that repeat an n are
     seeds of one size; with enough of them the noise is theirs alone (`region.estimate_noise`). confidence: of the
-    intervals and of the verdict's tests.
+    intervals and of the verdict's tests. symbol: what n is called in words, C where it is compute.
 
     Raises DataError, with the row, for an n or a loss that is no positive number; UsageError for a confidence that is
     not between 0 and 1. Data that identify no law raise nothing: the fit says so.
     """
     if not 0 < confidence < 1:
         raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
-    sizes = sizes_of(n, loss)
+    sizes = sizes_of(n, loss, symbol)
     if sizes.n_sizes < N_PARAMETERS:
         return _no_fit(sizes, confidence)
     region = find_region(sizes, confidence)

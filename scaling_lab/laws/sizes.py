@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scaling_lab.errors import DataError
+from scaling_lab.laws import wording
 
 Array = NDArray[np.float64]
 
@@ -25,13 +26,14 @@ class Sizes:
     """The sizes of a study in rising order, each with its mean loss.
 
     n: (S,) model sizes, in any unit. loss: (S,) mean loss over the seeds of each size. seeds: (S,) how many runs that
-    mean is of. scatter: (S,) sum over those runs of ((loss − mean) / mean)².
+    mean is of. scatter: (S,) sum over those runs of ((loss − mean) / mean)². symbol: what n is called, N or C.
     """
 
     n: Array
     loss: Array
     seeds: Array
     scatter: Array
+    symbol: str = "N"
 
     @property
     def n_sizes(self) -> int:
@@ -88,10 +90,14 @@ class Sizes:
     def without(self, index: int) -> "Sizes":
         """All sizes but one."""
         keep = np.arange(self.n_sizes) != index
-        return Sizes(self.n[keep], self.loss[keep], self.seeds[keep], self.scatter[keep])
+        return Sizes(self.n[keep], self.loss[keep], self.seeds[keep], self.scatter[keep], self.symbol)
+
+    def told(self, n: float) -> str:
+        """One n for people: N = 850K."""
+        return f"{self.symbol} = {wording.size(n)}"
 
 
-def sizes_of(n: ArrayLike, loss: ArrayLike) -> Sizes:
+def sizes_of(n: ArrayLike, loss: ArrayLike, symbol: str = "N") -> Sizes:
     """Group rows by n. n and loss: (rows,), positive and finite. Raises DataError that names the first bad row."""
     n_rows, loss_rows = checked_rows(n=n, loss=loss)
     # Sorted by loss too: a mean of seeds must not depend on the order they came in, even in its last bit.
@@ -102,7 +108,7 @@ def sizes_of(n: ArrayLike, loss: ArrayLike) -> Sizes:
     seeds = np.bincount(size_of_row).astype(np.float64)
     mean = np.bincount(size_of_row, loss_rows) / seeds
     scatter = np.bincount(size_of_row, (loss_rows / mean[size_of_row] - 1) ** 2)
-    return Sizes(n_rows[is_first], mean, seeds, scatter.astype(np.float64))
+    return Sizes(n_rows[is_first], mean, seeds, scatter.astype(np.float64), symbol)
 
 
 def checked_n(n: ArrayLike) -> Array:

@@ -79,7 +79,8 @@ def _few_sizes(evidence: Evidence) -> Reason | None:
     if sizes.n_sizes == 0:
         return Reason("few-sizes", detail, f"Train {USUAL_SIZES} sizes, each about four times the one before.")
     missing = [wording.size(sizes.n[0] / sizes.step**k) for k in range(1, USUAL_SIZES - sizes.n_sizes + 1)]
-    cure = f"Train {wording.counted(len(missing), 'more size')}, the cheapest being near N = {wording.listed(missing)}."
+    cheapest = f"{sizes.symbol} = {wording.listed(missing)}"
+    cure = f"Train {wording.counted(len(missing), 'more size')}, the cheapest being near {cheapest}."
     return Reason("few-sizes", detail, cure)
 
 
@@ -94,10 +95,10 @@ def _not_monotone(evidence: Evidence) -> Reason | None:
     at = int(np.argmax(rise - noise)) if rise.size else 0
     if not rise.size or rise[at] <= max(noise[at], ROUNDING):
         return None
-    small, large = wording.size(sizes.n[at]), wording.size(sizes.n[at + 1])
+    small, large = sizes.told(sizes.n[at]), sizes.told(sizes.n[at + 1])
     beyond = f", beyond the {wording.percent(noise[at])} that seeds explain" if sizes.seeds_dof else ""
-    detail = f"The loss rises by {wording.percent(rise[at])} from N = {small} to N = {large}{beyond}."
-    cure = f"Train N = {large} again with two more seeds, and tune its learning rate if it is still no better."
+    detail = f"The loss rises by {wording.percent(rise[at])} from {small} to {large}{beyond}."
+    cure = f"Train {large} again with two more seeds, and tune its learning rate if it is still no better."
     return Reason("not-monotone", detail, cure)
 
 
@@ -116,7 +117,7 @@ def _lack_of_fit(evidence: Evidence) -> Reason | None:
     detail = f"The curve misses the mean losses by {times} (p = {chance:.2g}): the sizes do not lie on one power law."
     cure = (
         "Tune the learning rate of each size and train the sizes again, for one rate for all bends the curve; "
-        f"or leave out the smallest, N = {wording.size(sizes.n[0])}, and add a larger."
+        f"or leave out the smallest, {sizes.told(sizes.n[0])}, and add a larger."
     )
     return Reason("lack-of-fit", detail, cure)
 
@@ -125,14 +126,15 @@ def _alpha_unbounded(evidence: Evidence) -> Reason | None:
     alpha = evidence.alpha
     open_ends = []
     if alpha.low == 0:
-        open_ends.append(f"below (it reaches {ALPHA_GRID[0]:g}, where the law is a straight line in ln N)")
+        line = f"a straight line in ln {evidence.sizes.symbol}"
+        open_ends.append(f"below (it reaches {ALPHA_GRID[0]:g}, where the law is {line})")
     if np.isinf(alpha.high):
         open_ends.append(f"above (it reaches {ALPHA_GRID[-1]:g}, where the law is a step)")
     if not open_ends:
         return None
     detail = f"The {wording.percent(evidence.confidence)} interval of alpha has no end {' and none '.join(open_ends)}."
-    smaller = wording.size(evidence.sizes.n[0] / evidence.sizes.step)
-    cure = f"Train one smaller size near N = {smaller}, the cheapest run that narrows alpha."
+    smaller = evidence.sizes.told(evidence.sizes.n[0] / evidence.sizes.step)
+    cure = f"Train one smaller size near {smaller}, the cheapest run that narrows alpha."
     return Reason("alpha-unbounded", detail, cure)
 
 
@@ -144,7 +146,7 @@ def _c_reaches_zero(evidence: Evidence) -> Reason | None:
         f"The {wording.percent(evidence.confidence)} interval of c reaches 0 (fitted {c.value:.3g}): "
         "a floor of the loss is not told from none, and alpha depends on it."
     )
-    cure = f"Train one larger size near N = {wording.size(sizes.n[-1] * sizes.step)}, where the floor shows."
+    cure = f"Train one larger size near {sizes.told(sizes.n[-1] * sizes.step)}, where the floor shows."
     return Reason("c-reaches-zero", detail, cure)
 
 
@@ -158,10 +160,10 @@ def _jackknife(evidence: Evidence) -> Reason | None:
     if not against:
         return None
     worst = max(against, key=lambda left: abs(left.alpha - evidence.alpha.value) if left.alpha > 0 else np.inf)
-    n = wording.size(worst.n)
+    n = evidence.sizes.told(worst.n)
     if worst.alpha > 0:
         without = f"the others give alpha {worst.alpha:.3f} and rule out {evidence.alpha.value:.3f}, that of all sizes"
     else:
         without = "the losses of the others do not fall"
-    detail = f"Without N = {n} {without}: that one size carries the exponent."
-    return Reason("jackknife", detail, f"Train N = {n} again with two more seeds.")
+    detail = f"Without {n} {without}: that one size carries the exponent."
+    return Reason("jackknife", detail, f"Train {n} again with two more seeds.")

@@ -14,10 +14,10 @@ def listed(words: list[str]) -> str:
 
 
 def size(n: float) -> str:
-    """850000 as 850K, 1.2e9 as 1.2B; below a thousand as it is."""
+    """850000 as 850K, 1.2e9 as 1.2B; below a thousand and from 1e15 as it is."""
     # 999.6 thousand is a million to three digits.
-    for scale, suffix in ((1e9, "B"), (1e6, "M"), (1e3, "K")):
-        if n >= 0.9995 * scale:
+    for scale, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K")):
+        if 0.9995 * scale <= n < 0.9995e15:
             return f"{n / scale:.3g}{suffix}"
     return f"{n:.3g}"
 

@@ -74,6 +74,7 @@ def _content(analysis: StudyAnalysis, scores: Sequence[Score]) -> dict[str, Any]
         "largest_foretold": story.largest_foretold(analysis),
         "laws": tables.laws_table(analysis),
         "left_out": tables.left_out_table(analysis),
+        "lints": tables.lints_table(analysis),
         "next_runs": story.next_runs(analysis),
         "next_runs_table": tables.next_runs_table(analysis),
         "origins": story.origins(analysis),

@@ -8,7 +8,7 @@ from scaling_lab.history.runs import LeftOut
 from scaling_lab.laws import Interval, PowerLawFit
 from scaling_lab.report import formats
 from scaling_lab.report.figures import size_names
-from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, run_summary
+from scaling_lab.studies.analysis import COUNTS, FLOPS_COUNTS, HEADLINE_COUNT, StudyAnalysis, count_name, run_summary
 from scaling_lab.studies.foretelling import Score
 
 Value = str | int | float | None
@@ -117,8 +117,8 @@ def summary_table(analysis: StudyAnalysis) -> Table:
 
 
 def laws_table(analysis: StudyAnalysis) -> Table:
-    """The law under each count of N: every parameter with its interval, and the verdict."""
-    words = (("count", "N"), ("counted", "what it counts"), ("verdict", "verdict"))
+    """The law under each count of N and of FLOPs: every parameter with its interval, and the verdict."""
+    words = (("count", "size as"), ("counted", "what it counts"), ("verdict", "verdict"))
     columns = [Column(key, title, numeric=False) for key, title in words]
     for name in ("alpha", "a", "c"):
         columns += [Column(name, name, name), Column(f"{name}.interval", _confidence(analysis.law), name)]
@@ -129,8 +129,8 @@ def laws_table(analysis: StudyAnalysis) -> Table:
 def _law_row(count: str, law: PowerLawFit) -> tuple[Cell, ...]:
     reasons = ", ".join(reason.name for reason in law.reasons)
     return (
-        Cell(count.replace("_", "-"), count),
-        Cell(COUNTS[count], COUNTS[count]),
+        Cell(count_name(count), count),
+        _text((COUNTS | FLOPS_COUNTS)[count]),
         Cell(law.verdict, law.verdict),
         *_interval_cells(law.alpha),
         *_interval_cells(law.a),
@@ -215,6 +215,13 @@ def next_runs_table(analysis: StudyAnalysis) -> Table:
         )
         for runs in analysis.next_runs
     ]
+    return Table(columns, tuple(rows))
+
+
+def lints_table(analysis: StudyAnalysis) -> Table:
+    """What the study can't show."""
+    columns = (Column("name", "what", numeric=False), Column("text", "why, and a way out", numeric=False))
+    rows = [(Cell(found.name.replace("-", " "), found.name), _text(found.text)) for found in analysis.lints]
     return Table(columns, tuple(rows))
 
 

@@ -14,7 +14,8 @@ import numpy as np
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
 from scaling_lab.laws.json_ready import json_ready
-from scaling_lab.laws.wording import counted
+from scaling_lab.laws.wording import counted, listed
+from scaling_lab.studies.lints import Lint, lint, trained_run
 from scaling_lab.studies.selection import select_runs
 
 # The three counts of N, the one whose law is told first in front.
@@ -24,6 +25,11 @@ COUNTS = {
     "matmul": "what a token is multiplied by, output head included",
 }
 HEADLINE_COUNT = "total"
+# And the two of compute, for losses that are held against FLOPs.
+FLOPS_COUNTS = {
+    "flops": "FLOPs as the run spent them, attention included",
+    "six_nd": "6·N·D, N all parameters",
+}
 SCHEMA_VERSION = 1
 
 
@@ -34,7 +40,8 @@ class StudyAnalysis:
     Attributes:
         runs: complete runs, one for each (size, seed), in order of size, then seed.
         left_out: every other run that was found, with the reason.
-        laws: the fit under each count of N, keyed as COUNTS.
+        laws: the fit under each count of N, keyed as COUNTS, and under each of FLOPs, keyed as FLOPS_COUNTS, where
+            every run told its own.
     """
 
     runs: tuple[RunRecord, ...]
@@ -53,9 +60,9 @@ class StudyAnalysis:
 
     @property
     def conclusion(self) -> str:
-        """What a terminal prints: the sentence, where the verdict depends on how N is counted, what is left out."""
+        """What a terminal prints: the sentence, what depends on how size is counted, what is left out."""
         left_out = f"Left out: {counted(len(self.left_out), 'run')}; the report says why." if self.left_out else None
-        return "\n".join(filter(None, (self.sentence, self.flips(), left_out)))
+        return "\n".join(filter(None, (self.sentence, self.flips(), self.other_exponents(), left_out)))
 
     @cached_property
     def next_runs(self) -> tuple[NextRuns, ...]:
@@ -67,15 +74,44 @@ class StudyAnalysis:
         slope, level = np.polyfit(np.log(list(told)), np.log(list(told.values())), 1)
         return next_runs(self.law, cost=lambda n: float(np.exp(level + slope * np.log(n))))
 
+    @cached_property
+    def lints(self) -> list[Lint]:
+        """What this study can't show, however its law came out."""
+        planned = [run for run in map(trained_run, self.runs) if run]
+        return lint(planned) if planned and len(planned) == len(self.runs) else []
+
     def flips(self) -> str | None:
-        """Where the verdict depends on how N is counted, in a sentence; None where it doesn't."""
+        """Where the verdict depends on how size is counted, in a sentence; None where it doesn't."""
         identified = [count for count, law in self.laws.items() if law.verdict == "identified"]
         refused = [count for count in self.laws if count not in identified]
         if not identified or not refused:
             return None
         return (
-            f"The verdict depends on how N is counted: identified under {_names(identified)}, "
+            f"The verdict depends on how size is counted: identified under {_names(identified)}, "
             f"not identified under {_names(refused)}. Treat it as not identified."
+        )
+
+    def other_exponents(self) -> str | None:
+        """Which counts give an exponent that the first one's interval rules out, in a sentence; None where none does.
+
+        Nothing where some law isn't identified: an exponent that isn't known can't differ.
+        """
+        if any(law.reasons for law in self.laws.values()):
+            return None
+        here, shown = self.law.alpha, f"{self.law.alpha.value:.2f}"
+        others = {count: law.alpha.value for count, law in self.laws.items()}
+        # An exact study's interval has no width: what reads the same is the same.
+        outside = {
+            count: f"{alpha:.2f}"
+            for count, alpha in others.items()
+            if not here.low <= alpha <= here.high and f"{alpha:.2f}" != shown
+        }
+        if not outside:
+            return None
+        told = listed([f"{alpha} under {count_name(count)}" for count, alpha in outside.items()])
+        return (
+            f"The exponent depends on how size is counted: {told}, outside the interval under "
+            f"{_names([HEADLINE_COUNT])}. Quote it with its count."
         )
 
 
@@ -85,7 +121,14 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
     Where runs of several studies lie together, the study with most complete runs is taken, the newest of equals.
     """
     runs, left = select_runs(records)
-    laws = {count: _fit(runs, count) for count in COUNTS}
+    sizes: dict[str, list[Any]] = {count: [run.parameters[count] for run in runs] for count in COUNTS}
+    sizes["flops"] = [run.results.get("total_flops") for run in runs]
+    sizes["six_nd"] = [_six_nd(run) for run in runs]
+    laws = {
+        count: _fit(runs, size, symbol="C" if count in FLOPS_COUNTS else "N")
+        for count, size in sizes.items()
+        if all(size) or count in COUNTS
+    }
     return StudyAnalysis(tuple(runs), (*left_out, *left), laws)
 
 
@@ -97,6 +140,7 @@ def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
         "sentence": analysis.sentence,
         "headline_count": HEADLINE_COUNT,
         "flips": analysis.flips(),
+        "other_exponents": analysis.other_exponents(),
         "ladder": first.get("ladder"),
         "data": first.get("data"),
         "recipe": first.get("config", {}).get("recipe"),
@@ -105,6 +149,7 @@ def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
         "left_out": [asdict(run) for run in analysis.left_out],
         "laws": {count: law.to_dict() for count, law in analysis.laws.items()},
         "next_runs": json_ready([asdict(runs) for runs in analysis.next_runs]),
+        "lints": [asdict(found) for found in analysis.lints],
     }
 
 
@@ -140,11 +185,20 @@ def run_summary(run: RunRecord) -> dict[str, Any]:
     return {key: run.results.get(key) for key in SUMMARY_KEYS} | {"model": model}
 
 
-def _fit(runs: Sequence[RunRecord], count: str) -> PowerLawFit:
-    n = np.array([run.parameters[count] for run in runs], dtype=np.float64)
+def _fit(runs: Sequence[RunRecord], sizes: Sequence[float], symbol: str) -> PowerLawFit:
     loss = np.array([run.results["final_val_loss"] for run in runs], dtype=np.float64)
-    return fit_power_law(n, loss)
+    return fit_power_law(np.array(sizes, dtype=np.float64), loss, symbol=symbol)
+
+
+def _six_nd(run: RunRecord) -> float | None:
+    tokens = run.results.get("tokens")
+    return 6.0 * run.parameters["total"] * tokens if tokens else None
 
 
 def _names(counts: Sequence[str]) -> str:
-    return " and ".join(count.replace("_", "-") for count in counts)
+    return listed([count_name(count) for count in counts])
+
+
+def count_name(count: str) -> str:
+    """A count of N or of FLOPs, for people."""
+    return {"flops": "FLOPs", "six_nd": "6·N·D"}.get(count, count.replace("_", "-"))

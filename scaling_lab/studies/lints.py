@@ -1,13 +1,14 @@
 """What should be thought over before a plan is trained: it can be run, and would say less than it costs.
 
-`scaling-lab plan` and `scaling-lab sweep create` print these; none of them stops anything. Most are what Porian et al.
-(2406.19146) found between studies that disagreed.
+`scaling-lab lint`, `plan` and `sweep create` print these, and a report has those of its runs; none of them stops
+anything. Most are what Porian et al. (2406.19146) found between studies that disagreed.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from scaling_lab.config.schema import RunConfig
+from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws.wording import size as written_size
 
 FEW_STEPS = 100
@@ -43,6 +44,24 @@ class PlannedRun:
         """Tokens read while the learning rate rises."""
         recipe = self.config.recipe
         return None if self.n_steps is None else recipe.warmup_fraction * self.n_steps * recipe.batch_size_tokens
+
+
+def trained_run(run: RunRecord) -> PlannedRun | None:
+    """A run that was trained, looked at as a plan; None where its config is another version's.
+
+    Its data and machine count as every other's: what shares a curve shares them.
+    """
+    results, config = run.results, run.results.get("config") or {}
+    told = {key: config.get(key) for key in ("model", "recipe")}
+    try:
+        config = RunConfig.model_validate(
+            told | {"ladder": run.ladder, "size": run.size, "seed": run.seed, "data": {"sequence_length": 8}}
+        )
+    except ValueError:
+        return None
+    return PlannedRun(
+        config, results.get("steps"), results.get("epochs"), run.parameters["total"], results.get("flops_per_token")
+    )
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,37 @@ def test_five_sizes_on_a_curve_give_its_exponent_under_every_count() -> None:
     assert analysis.flips() is None
 
 
+def with_flops(falling_as: float = 0.0) -> list[RunRecord]:
+    """The ladder, each with what it spent: attention in it, more of that of a smaller model."""
+    flops = {size: 6e6 * n * (n / N["xl"]) ** -falling_as for size, n in N.items()}
+    return [record(size, tokens=10**6, total_flops=flops[size]) for size in N]
+
+
+def test_losses_are_held_against_two_counts_of_flops_too() -> None:
+    analysis = analyse(with_flops())
+    for count in ("flops", "six_nd"):
+        assert analysis.laws[count].alpha.value == pytest.approx(0.4, rel=1e-4)
+        assert "L(C)" in analysis.laws[count].sentence()
+    assert analysis.flips() is None
+    assert analysis.other_exponents() is None
+
+
+def test_an_exponent_that_depends_on_the_count_is_told() -> None:
+    analysis = analyse(with_flops(falling_as=0.2))
+    told = analysis.other_exponents()
+    assert told is not None
+    assert told in analysis.conclusion
+    assert "0.50 under FLOPs, outside the interval under total" in told
+    assert study_results(analysis)["other_exponents"] == told
+
+
+def test_a_study_is_linted_from_what_was_trained(tmp_path: Path) -> None:
+    analysis = Study(tmp_path).write().analysis()
+    assert [found.name for found in analysis.lints] == ["few-steps", "few-seeds", "one-learning-rate", "few-d"]
+    assert study_results(analysis)["lints"][0]["name"] == "few-steps"
+    assert not analyse(LADDER).lints  # of runs whose config isn't known nothing is said
+
+
 def test_the_order_of_the_runs_does_not_matter() -> None:
     assert study_results(analyse(LADDER[::-1])) == study_results(analyse(LADDER))
 
