@@ -13,7 +13,7 @@ import typer
 from scaling_lab.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from scaling_lab.laws import IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit
+    from scaling_lab.laws import FormCompared, IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit
     from scaling_lab.laws.table import Table
     from scaling_lab.laws.verdict import Reason
 
@@ -93,8 +93,9 @@ def fit(
     places = [_place(text, law) for text in predict]
     columns = {"n": n_column, "d": d_column, "u": u_column, "c": c_column, "loss": loss_column}
     resampled = {"objective": loss.value, "delta": delta, "resamples": bootstrap, "seed": seed}
-    found = _fitted(law, read_table(table), columns, resampled)
+    found, compared = _fitted(law, read_table(table), columns, resampled)
     said = {"law": law.value, "table": str(table), **found.to_dict(places)}
+    said["comparison"] = json_ready([asdict(form) for form in compared])
     if isinstance(found, PowerLawFit):
         said["next_runs"] = json_ready([asdict(runs) for runs in next_runs(found)])
     if as_json:
@@ -105,9 +106,14 @@ def fit(
         typer.echo("\n".join(_told(said, found.reasons)))
 
 
-def _fitted(law: Law, table: "Table", columns: dict[str, str | None], resampled: dict[str, Any]) -> "Fit":
-    """The law of a table. columns: the caller's names for them; resampled: how a joint law is fitted."""
-    from scaling_lab.laws import fit_isoflop, fit_joint_law, fit_power_law, fit_repetition
+def _fitted(
+    law: Law, table: "Table", columns: dict[str, str | None], resampled: dict[str, Any]
+) -> "tuple[Fit, Sequence[FormCompared]]":
+    """The law of a table, and how well other forms of it foretell the largest size.
+
+    columns: the caller's names for them; resampled: how a joint law is fitted.
+    """
+    from scaling_lab import laws
     from scaling_lab.laws.joint.law import FLOPS_PER_PARAMETER_AND_TOKEN
 
     def column(what: str) -> Any:
@@ -116,15 +122,17 @@ def _fitted(law: Law, table: "Table", columns: dict[str, str | None], resampled:
     n, losses = column("n"), column("loss")
     match law:
         case Law.POWER:
-            return fit_power_law(n, losses)
+            return laws.fit_power_law(n, losses), laws.compare_power_forms(n, losses)
         case Law.JOINT:
-            return fit_joint_law(n, column("d"), losses, **resampled)
+            fit = laws.fit_joint_law(n, column("d"), losses, **resampled)
+            return fit, laws.compare_joint_forms(n, column("d"), losses, fit.delta)
         case Law.ISOFLOP:
             told = table.find("c", columns["c"])
             c = column("c") if told else FLOPS_PER_PARAMETER_AND_TOKEN * n * column("d")
-            return fit_isoflop(c, n, losses, seed=resampled["seed"])
+            return laws.fit_isoflop(c, n, losses, seed=resampled["seed"]), ()
         case Law.REPETITION:
-            return fit_repetition(n, column("d"), column("u"), losses, **resampled)
+            fit = laws.fit_repetition(n, column("d"), column("u"), losses, **resampled)
+            return fit, laws.compare_repetition_forms(n, column("d"), column("u"), losses, fit.joint.delta)
 
 
 def _place(text: str, law: Law) -> list[float]:
@@ -148,9 +156,11 @@ def _told(said: dict[str, Any], reasons: "Sequence[Reason]") -> list[str]:
     if not reasons:
         rows += [_predicted(prediction) for prediction in said["predictions"]]
     lines = [said["sentence"], "", *table(rows), "", f"By {said['method']}."]
-    if left_out := said.get("leave_largest_out"):
-        error = left_out.get("relative_error", left_out.get("mean_relative_error"))
-        lines.append(f"The largest size, predicted by the others: {100 * error:+.2f} %.")
+    if compared := said["comparison"]:
+        told = ", ".join(f"{form['form']} {100 * form['relative_error']:+.2f} %" for form in compared)
+        lines.append(f"The largest size, foretold by the others: {told}.")
+    elif left_out := said.get("leave_largest_out"):
+        lines.append(f"The largest size, foretold by the others: {100 * left_out['mean_relative_error']:+.2f} %.")
     if reasons and said["predictions"]:
         lines.append("Nothing is predicted: the law isn't identified.")
     lines += [f"- {reason.name}: {reason.detail} {reason.cure}" for reason in reasons[1:]]

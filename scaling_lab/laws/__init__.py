@@ -1,5 +1,6 @@
 """Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
 
+from scaling_lab.laws.comparison import FormCompared, compare_joint_forms, compare_power_forms, compare_repetition_forms
 from scaling_lab.laws.isoflop import BestSize, Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
@@ -19,6 +20,7 @@ __all__ = [
     "CAVEATS",
     "BestSize",
     "Budget",
+    "FormCompared",
     "Interval",
     "IsoFlopFit",
     "JointLawFit",
@@ -32,6 +34,9 @@ __all__ = [
     "Profile",
     "Reason",
     "RepetitionFit",
+    "compare_joint_forms",
+    "compare_power_forms",
+    "compare_repetition_forms",
     "fit_isoflop",
     "fit_joint_law",
     "fit_power_law",

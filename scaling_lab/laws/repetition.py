@@ -156,13 +156,22 @@ def fit_repetition(
     return RepetitionFit(r_star, joint, reasons, len(n_P))
 
 
+def best_r_star(n_P: Array, d_P: Array, u_P: Array, loss_P: Array, delta: float) -> float:
+    """R* of the best joint law of N and D', by Huber's loss of ln L (least squares where delta is infinite)."""
+    values_G = [_objective_at(r_star, n_P, d_P, u_P, loss_P, delta) for r_star in GRID.tolist()]
+    return _refined(n_P, d_P, u_P, loss_P, delta, int(np.argmin(values_G)))
+
+
+def _objective_at(r_star: float, n_P: Array, d_P: Array, u_P: Array, loss_P: Array, delta: float) -> float:
+    points = Points(n_P, effective_tokens(d_P, u_P, r_star), loss_P)
+    return float(objective_of(points, np.ones((1, len(n_P))), solve(points, delta)[None], delta)[0])
+
+
 def _refined(n_P: Array, d_P: Array, u_P: Array, loss_P: Array, delta: float, at: int) -> float:
     """R* between the grid's best and its neighbours, by Brent's method."""
-    evenly = np.ones((1, len(n_P)))
 
     def value(log_r_star: float) -> float:
-        points = Points(n_P, effective_tokens(d_P, u_P, float(np.exp(log_r_star))), loss_P)
-        return float(objective_of(points, evenly, solve(points, delta)[None], delta)[0])
+        return _objective_at(float(np.exp(log_r_star)), n_P, d_P, u_P, loss_P, delta)
 
     ends = np.log(GRID[[max(at - 1, 0), min(at + 1, len(GRID) - 1)]])
     found = minimize_scalar(value, bounds=tuple(ends.tolist()), method="bounded", options={"xatol": 1e-5})

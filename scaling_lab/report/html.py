@@ -69,6 +69,7 @@ def _content(analysis: StudyAnalysis, scores: Sequence[Score]) -> dict[str, Any]
         "figures": _for_script(_figures_json(figures)),
         "foretold": tables.foretold_table(scores),
         "formats": formats,
+        "forms": tables.forms_table(analysis),
         "foundations": story.foundations(analysis),
         "jackknife": tables.jackknife_table(analysis),
         "largest_foretold": story.largest_foretold(analysis),

@@ -6,6 +6,7 @@ from typing import Any
 
 from scaling_lab.history.runs import LeftOut
 from scaling_lab.laws import Interval, PowerLawFit
+from scaling_lab.laws.comparison import power_forms_of
 from scaling_lab.report import formats
 from scaling_lab.report.figures import size_names
 from scaling_lab.studies.analysis import COUNTS, FLOPS_COUNTS, HEADLINE_COUNT, StudyAnalysis, count_name, run_summary
@@ -169,6 +170,24 @@ def jackknife_table(analysis: StudyAnalysis) -> Table:
                 Cell(answer, answer),
             )
         )
+    return Table(columns, tuple(rows))
+
+
+def forms_table(analysis: StudyAnalysis) -> Table:
+    """Other forms of L(N), each fitted without the largest size and asked for it; the nearest first."""
+    columns = (
+        Column("form", "form", numeric=False),
+        Column("n_parameters", "parameters"),
+        Column("relative_error", "foretold / observed − 1"),
+    )
+    rows = [
+        (
+            _text(one.form),
+            Cell(str(one.n_parameters), one.n_parameters),
+            Cell(f"{100 * one.relative_error:+.2f} %", one.relative_error),
+        )
+        for one in power_forms_of(analysis.law.sizes)
+    ]
     return Table(columns, tuple(rows))
 
 

@@ -40,7 +40,7 @@ def test_people_are_told_a_sentence_a_table_and_a_prediction(scaling_lab: Comman
     assert name == "alpha"
     assert float(low) < float(value) < float(high)
     assert any(line.startswith("loss at 1e+08") for line in rest)
-    assert any(line.startswith("The largest size, predicted by the others: ") for line in rest)
+    assert any(line.startswith("The largest size, foretold by the others: ") for line in rest)
     assert "What would narrow alpha's interval, most for its cost first:" in rest
 
 
