@@ -13,11 +13,11 @@ import typer
 from scaling_lab.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from scaling_lab.laws import FormCompared, IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit
+    from scaling_lab.laws import EnvelopeFit, FormCompared, IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit
     from scaling_lab.laws.table import Table
     from scaling_lab.laws.verdict import Reason
 
-    Fit = PowerLawFit | JointLawFit | IsoFlopFit | RepetitionFit
+    Fit = PowerLawFit | JointLawFit | IsoFlopFit | EnvelopeFit | RepetitionFit
 
 NEXT_SHOWN = 3
 
@@ -30,6 +30,7 @@ class Law(StrEnum):
     POWER = "power"
     JOINT = "joint"
     ISOFLOP = "isoflop"
+    ENVELOPE = "envelope"
     REPETITION = "repetition"
 
     @property
@@ -39,6 +40,7 @@ class Law(StrEnum):
             Law.POWER: (1, "one size, as 100e6 or 100M"),
             Law.JOINT: (2, "a size and a number of tokens, as 1e9,20e9 or 1B,20B"),
             Law.ISOFLOP: (1, "a number of FLOPs, as 1e21"),
+            Law.ENVELOPE: (1, "a number of FLOPs, as 1e21"),
             Law.REPETITION: (3, "a size, tokens read and unique tokens, as 1B,20B,2B"),
         }[self]
 
@@ -58,13 +60,14 @@ def fit(
         Law,
         typer.Option(
             help="power: L(N) = a·N^-alpha + c. joint: L(N, D) = E + A/N^alpha + B/D^beta. isoflop: the best N for C. "
+            "envelope: the same from points of whole curves. "
             "repetition: joint, where U unique tokens are read several times."
         ),
     ] = Law.POWER,
     predict: Annotated[
         list[str],
         typer.Option(
-            metavar="N[,D[,U]]", help="Predict the loss there; isoflop: the best size for C. May be repeated."
+            metavar="N[,D[,U]]", help="Predict the loss there; isoflop, envelope: the best size for C. May be repeated."
         ),
     ] = [],  # noqa: B006 - Typer's own way; nobody writes to it
     loss: Annotated[Loss, typer.Option(help="joint: of ln L; lad is least absolute deviations.")] = Loss.HUBER,
@@ -77,7 +80,8 @@ def fit(
         str | None, typer.Option(metavar="NAME", help="repetition: the column of unique tokens.")
     ] = None,
     c_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="isoflop: the column of FLOPs; without one, they are 6·N·D.")
+        str | None,
+        typer.Option(metavar="NAME", help="isoflop, envelope: the column of FLOPs; without one, they are 6·N·D."),
     ] = None,
     loss_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of losses.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the fit as pure JSON.")] = False,
@@ -126,9 +130,11 @@ def _fitted(
         case Law.JOINT:
             fit = laws.fit_joint_law(n, column("d"), losses, **resampled)
             return fit, laws.compare_joint_forms(n, column("d"), losses, fit.delta)
-        case Law.ISOFLOP:
+        case Law.ISOFLOP | Law.ENVELOPE:
             told = table.find("c", columns["c"])
             c = column("c") if told else FLOPS_PER_PARAMETER_AND_TOKEN * n * column("d")
+            if law is Law.ENVELOPE:
+                return laws.fit_envelope(c, n, losses), ()
             return laws.fit_isoflop(c, n, losses, seed=resampled["seed"]), ()
         case Law.REPETITION:
             fit = laws.fit_repetition(n, column("d"), column("u"), losses, **resampled)

@@ -1,6 +1,7 @@
 """Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
 
 from scaling_lab.laws.comparison import FormCompared, compare_joint_forms, compare_power_forms, compare_repetition_forms
+from scaling_lab.laws.envelope import Crossing, EnvelopeFit, fit_envelope
 from scaling_lab.laws.isoflop import BestSize, Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
@@ -20,6 +21,8 @@ __all__ = [
     "CAVEATS",
     "BestSize",
     "Budget",
+    "Crossing",
+    "EnvelopeFit",
     "FormCompared",
     "Interval",
     "IsoFlopFit",
@@ -37,6 +40,7 @@ __all__ = [
     "compare_joint_forms",
     "compare_power_forms",
     "compare_repetition_forms",
+    "fit_envelope",
     "fit_isoflop",
     "fit_joint_law",
     "fit_power_law",

@@ -94,7 +94,7 @@ class IsoFlopFit:
         """The best size for c FLOPs."""
         (away,) = (np.log(checked_rows(c=c)[0]) - self.centre).tolist()
         around = _interval(self.level + self.exponent.value * away, self.drawn @ np.array([1.0, away]), self.confidence)
-        n = _exp(around)
+        n = around.exp()
         return BestSize(float(c), n.value, n.low, n.high)
 
     def sentence(self) -> str:
@@ -217,7 +217,7 @@ def _judged(
     around = _interval(vertex, drawn_R, confidence)
     z = (vertex - parabola.centre) / parabola.width
     loss = float(parabola.coefficients @ np.array([1.0, z, z**2]))
-    return Budget(c, n_points, _exp(around), loss, None), drawn_R
+    return Budget(c, n_points, around.exp(), loss, None), drawn_R
 
 
 def _line(
@@ -235,7 +235,7 @@ def _line(
     around = _interval(exponent, drawn[:, 1], confidence)
     scale = _interval(level - exponent * centre, drawn @ np.array([1.0, -centre]), confidence)
     reasons = _reasons(budgets, len(vertices), around)
-    return IsoFlopFit(around, _exp(scale), confidence, budgets, reasons, n_points, centre, level, drawn)
+    return IsoFlopFit(around, scale.exp(), confidence, budgets, reasons, n_points, centre, level, drawn)
 
 
 def _reasons(budgets: tuple[Budget, ...], n_good: int, exponent: Interval | None) -> tuple[Reason, ...]:
@@ -262,12 +262,6 @@ def _unbounded(budgets: tuple[Budget, ...]) -> Reason:
         "exponent has no ends.",
         "Train those budgets' sizes again with more seeds, or sizes further from the best one.",
     )
-
-
-def _exp(of_log: Interval) -> Interval:
-    """An interval of what this is the logarithm of; an end beyond all numbers is infinite."""
-    with np.errstate(over="ignore"):
-        return Interval(*np.exp([of_log.value, of_log.low, of_log.high]).tolist())
 
 
 def _interval(value: float, drawn_R: Array, confidence: float) -> Interval:

@@ -45,6 +45,11 @@ class Interval:
     low: float
     high: float
 
+    def exp(self) -> "Interval":
+        """Of what this is the logarithm of; an end beyond all numbers is infinite."""
+        with np.errstate(over="ignore"):
+            return Interval(*np.exp([self.value, self.low, self.high]).tolist())
+
 
 @dataclass(frozen=True)
 class Noise:

@@ -33,9 +33,9 @@ class Reason:
     cure: str
 
 
-def refusal(what: str, n_points: int, reason: Reason) -> str:
-    """Why `what`, an exponent say, is not claimed from so many runs, and what would make one: for people."""
-    runs = f"{'this' if n_points == 1 else 'these'} {wording.counted(n_points, 'run')}"
+def refusal(what: str, n_points: int, reason: Reason, of: str = "run") -> str:
+    """Why `what`, an exponent say, is not claimed from so many runs (or `of` another kind), and what would make one."""
+    runs = f"{'this' if n_points == 1 else 'these'} {wording.counted(n_points, of)}"
     why = reason.detail[0].lower() + reason.detail[1:]
     return f"No {what} can be claimed from {runs}: {why} {reason.cure}"
 

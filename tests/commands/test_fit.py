@@ -85,6 +85,23 @@ def test_the_best_size_for_each_budget(scaling_lab: CommandLine, tmp_path: Path)
     assert again["exponent"]["value"] == pytest.approx(0.5)
 
 
+def test_the_best_size_from_whole_curves(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "curves.csv"
+    places = [(n, 20 * n * ratio) for n in np.geomspace(1e6, 256e6, 5) for ratio in np.geomspace(0.1, 100, 40)]
+    path.write_text("n,tokens,loss\n" + "".join(f"{n},{d},{1.7 + 406 / n**0.34 + 410 / d**0.28}\n" for n, d in places))
+    arguments = ("fit", str(path), "--law", "envelope", "--predict", "1e21")
+    said = json.loads(scaling_lab(*arguments, "--json").out)
+    assert said["exponent"]["value"] == pytest.approx(0.28 / 0.62, abs=1e-3)
+    assert len(said["crossings"]) == 4
+    told = scaling_lab(*arguments).out
+    assert told.splitlines()[0] == said["sentence"]
+    assert "best N for 1e+21 FLOPs" in told
+    path.write_text("n,tokens,loss\n1e6,1e6,3\n1e6,2e6,2.5\n")
+    ended = scaling_lab(*arguments)
+    assert ended.code == 2
+    assert "a law of the best size takes 3 crossings" in ended.err
+
+
 def test_data_that_are_read_again(scaling_lab: CommandLine, tmp_path: Path) -> None:
     path = tmp_path / "again.csv"
     places = [(n, p * 1e8, 1e8) for n in np.geomspace(1e7, 1e9, 4) for p in (0.3, 0.6, 1, 2, 4, 8, 16, 32)]
