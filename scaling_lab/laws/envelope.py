@@ -246,11 +246,11 @@ def _disordered(crossings: tuple[Crossing, ...]) -> Reason | None:
     if not wrong:
         return None
     one, other = wrong[0]
+    size = f"N = {wording.size(one.larger)}"
     return Reason(
         "never-best",
-        f"The size N = {wording.size(one.larger)} is never the best: it overtakes at {one.c:.3g} FLOPs and is overtaken "
-        f"at {other.c:.3g}.",
-        f"Tune the learning rate of N = {wording.size(one.larger)} and train it again, or leave it out.",
+        f"The size {size} is never the best: it overtakes at {one.c:.3g} FLOPs and is overtaken at {other.c:.3g}.",
+        f"Tune the learning rate of {size} and train it again, or leave it out.",
     )
 
 
