@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from math import exp, inf
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from scaling_lab.laws.joint.robustness import leave_largest_out as joint_without_largest
@@ -131,7 +131,7 @@ def _line(rest: Sizes, y: Array, weights: Array, at: float) -> float:
     return float(np.polyfit(np.log(rest.n / at), y, 1, w=np.sqrt(weights))[-1])
 
 
-def _foretold(log_loss: "_LogLoss", points: Points, largest: Array, delta: float) -> Array:
+def _foretold(log_loss: "_LogLoss", points: Points, largest: NDArray[np.bool_], delta: float) -> Array:
     """ln L at the largest size's runs, of the form fitted to all others."""
     x_R, y_R, seen_R = (values[~largest] for values in (points.x, points.y, points.log_loss))
 
