@@ -13,6 +13,7 @@ from scaling_lab.laws.power_law import (
 )
 from scaling_lab.laws.region import Interval, Noise
 from scaling_lab.laws.repetition import RepetitionFit, fit_repetition
+from scaling_lab.laws.sms import SmsFit, SmsPrediction, fit_sms
 from scaling_lab.laws.verdict import Reason
 
 __all__ = [
@@ -32,9 +33,12 @@ __all__ = [
     "Profile",
     "Reason",
     "RepetitionFit",
+    "SmsFit",
+    "SmsPrediction",
     "fit_isoflop",
     "fit_joint_law",
     "fit_power_law",
     "fit_repetition",
+    "fit_sms",
     "next_runs",
 ]
