@@ -13,13 +13,18 @@ import typer
 from scaling_lab.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from scaling_lab.laws import EnvelopeFit, FormCompared, IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit
+    from scaling_lab.laws import EnvelopeFit, FormCompared, IsoFlopFit, JointLawFit, PowerLawFit, RepetitionFit, SmsFit
     from scaling_lab.laws.table import Table
     from scaling_lab.laws.verdict import Reason
 
-    Fit = PowerLawFit | JointLawFit | IsoFlopFit | EnvelopeFit | RepetitionFit
+    Fit = PowerLawFit | JointLawFit | IsoFlopFit | EnvelopeFit | RepetitionFit | SmsFit
 
 NEXT_SHOWN = 3
+# In the order they are shown; no law has all. a is a factor in the power law, and the exponent of N in sms.
+PARAMETERS = (
+    *("R*", "alpha", "beta", "a", "b", "k", "c", "E", "A", "B", "d"),
+    *("k_d", "k_n", "k_u", "k_in", "exponent", "scale"),
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -32,6 +37,7 @@ class Law(StrEnum):
     ISOFLOP = "isoflop"
     ENVELOPE = "envelope"
     REPETITION = "repetition"
+    SMS = "sms"
 
     @property
     def place(self) -> tuple[int, str]:
@@ -42,11 +48,12 @@ class Law(StrEnum):
             Law.ISOFLOP: (1, "a number of FLOPs, as 1e21"),
             Law.ENVELOPE: (1, "a number of FLOPs, as 1e21"),
             Law.REPETITION: (3, "a size, tokens read and unique tokens, as 1B,20B,2B"),
+            Law.SMS: (3, "a size, tokens read and unique tokens, as 1B,20B,2B"),
         }[self]
 
 
 class Loss(StrEnum):
-    """What a joint law's fit makes small."""
+    """What the fit of a law of N and D makes small."""
 
     HUBER = "huber"
     LAD = "lad"
@@ -61,7 +68,8 @@ def fit(
         typer.Option(
             help="power: L(N) = a·N^-alpha + c. joint: L(N, D) = E + A/N^alpha + B/D^beta. isoflop: the best N for C. "
             "envelope: the same from points of whole curves. "
-            "repetition: joint, where U unique tokens are read several times."
+            "repetition: joint, where U unique tokens are read several times. sms: that from whole curves, one line a "
+            "point, which rise again in the end."
         ),
     ] = Law.POWER,
     predict: Annotated[
@@ -70,14 +78,21 @@ def fit(
             metavar="N[,D[,U]]", help="Predict the loss there; isoflop, envelope: the best size for C. May be repeated."
         ),
     ] = [],  # noqa: B006 - Typer's own way; nobody writes to it
-    loss: Annotated[Loss, typer.Option(help="joint: of ln L; lad is least absolute deviations.")] = Loss.HUBER,
-    delta: Annotated[float, typer.Option(help="joint: where Huber's loss turns from squares to absolutes.")] = 1e-3,
-    bootstrap: Annotated[int, typer.Option(metavar="K", min=100, help="joint: how many resamples.")] = 1000,
+    loss: Annotated[
+        Loss, typer.Option(help="joint: of ln L, sms: of L; lad is least absolute deviations.")
+    ] = Loss.HUBER,
+    delta: Annotated[
+        float, typer.Option(help="joint, sms: where Huber's loss turns from squares to absolutes.")
+    ] = 1e-3,
+    bootstrap: Annotated[
+        int | None,
+        typer.Option(metavar="K", min=100, help="How many resamples; otherwise 1000 of runs, sms: 200 of curves."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the random numbers behind intervals.")] = 0,
     n_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of parameters.")] = None,
     d_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of training tokens.")] = None,
     u_column: Annotated[
-        str | None, typer.Option(metavar="NAME", help="repetition: the column of unique tokens.")
+        str | None, typer.Option(metavar="NAME", help="repetition, sms: the column of unique tokens.")
     ] = None,
     c_column: Annotated[
         str | None,
@@ -96,7 +111,9 @@ def fit(
 
     places = [_place(text, law) for text in predict]
     columns = {"n": n_column, "d": d_column, "u": u_column, "c": c_column, "loss": loss_column}
-    resampled = {"objective": loss.value, "delta": delta, "resamples": bootstrap, "seed": seed}
+    resampled = {"objective": loss.value, "delta": delta, "seed": seed}
+    if bootstrap is not None:
+        resampled["resamples"] = bootstrap
     found, compared = _fitted(law, read_table(table), columns, resampled)
     said = {"law": law.value, "table": str(table), **found.to_dict(places)}
     said["comparison"] = json_ready([asdict(form) for form in compared])
@@ -115,7 +132,7 @@ def _fitted(
 ) -> "tuple[Fit, Sequence[FormCompared]]":
     """The law of a table, and how well other forms of it foretell the largest size.
 
-    columns: the caller's names for them; resampled: how a joint law is fitted.
+    columns: the caller's names for them; resampled: how a law of N and D is fitted.
     """
     from scaling_lab import laws
     from scaling_lab.laws.joint.law import FLOPS_PER_PARAMETER_AND_TOKEN
@@ -139,6 +156,9 @@ def _fitted(
         case Law.REPETITION:
             fit = laws.fit_repetition(n, column("d"), column("u"), losses, **resampled)
             return fit, laws.compare_repetition_forms(n, column("d"), column("u"), losses, fit.joint.delta)
+        case Law.SMS:
+            fit = laws.fit_sms(n, column("d"), column("u"), losses, **resampled)
+            return fit, laws.compare_curve_forms(fit)
 
 
 def _place(text: str, law: Law) -> list[float]:
@@ -156,9 +176,8 @@ def _told(said: dict[str, Any], reasons: "Sequence[Reason]") -> list[str]:
     """One sentence, a table, and what to run next."""
     from scaling_lab.commands.tables import table
 
-    names = ("R*", "alpha", "beta", "a", "c", "E", "A", "B", "exponent", "scale")
     rows = [["", "value", "low", "high"]]
-    rows += [_row(name, said[name], "value") for name in names if name in said]
+    rows += [_row(name, said[name], "value") for name in PARAMETERS if name in said]
     if not reasons:
         rows += [_predicted(prediction) for prediction in said["predictions"]]
     lines = [said["sentence"], "", *table(rows), "", f"By {said['method']}."]
@@ -184,7 +203,8 @@ def _predicted(prediction: dict[str, Any]) -> list[str]:
     if "loss" not in prediction:
         return _row(f"best N for {prediction['c']:.3g} FLOPs", prediction, "n")
     tokens = f", {prediction['d']:.3g} tokens" if "d" in prediction else ""
-    return _row(f"loss at {prediction['n']:.3g}{tokens}", prediction, "loss")
+    unique = f", {prediction['u']:.3g} unique" if "u" in prediction else ""
+    return _row(f"loss at {prediction['n']:.3g}{tokens}{unique}", prediction, "loss")
 
 
 def _row(name: str, interval: dict[str, Any], value: str) -> list[str]:

@@ -1,6 +1,12 @@
 """Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
 
-from scaling_lab.laws.comparison import FormCompared, compare_joint_forms, compare_power_forms, compare_repetition_forms
+from scaling_lab.laws.comparison import (
+    FormCompared,
+    compare_curve_forms,
+    compare_joint_forms,
+    compare_power_forms,
+    compare_repetition_forms,
+)
 from scaling_lab.laws.envelope import Crossing, EnvelopeFit, fit_envelope
 from scaling_lab.laws.isoflop import BestSize, Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
@@ -15,6 +21,7 @@ from scaling_lab.laws.power_law import (
 )
 from scaling_lab.laws.region import Interval, Noise
 from scaling_lab.laws.repetition import RepetitionFit, fit_repetition
+from scaling_lab.laws.sms import SmsFit, SmsPrediction, fit_sms
 from scaling_lab.laws.verdict import Reason
 
 __all__ = [
@@ -37,6 +44,9 @@ __all__ = [
     "Profile",
     "Reason",
     "RepetitionFit",
+    "SmsFit",
+    "SmsPrediction",
+    "compare_curve_forms",
     "compare_joint_forms",
     "compare_power_forms",
     "compare_repetition_forms",
@@ -45,5 +55,6 @@ __all__ = [
     "fit_joint_law",
     "fit_power_law",
     "fit_repetition",
+    "fit_sms",
     "next_runs",
 ]

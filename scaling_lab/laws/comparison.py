@@ -24,6 +24,8 @@ from scaling_lab.laws.leave_out import leave_largest_out
 from scaling_lab.laws.region import N_PARAMETERS
 from scaling_lab.laws.repetition import best_r_star, effective_tokens
 from scaling_lab.laws.sizes import Array, Sizes, checked_rows, sizes_of
+from scaling_lab.laws.sms import SmsFit
+from scaling_lab.laws.sms.surface import N_PARAMETERS as N_SMS_PARAMETERS
 
 # Of the loss that joint forms are fitted by, as in `joint`.
 DELTA = 1e-3
@@ -112,6 +114,16 @@ def compare_repetition_forms(
     }
     compared = [_joint_form(*form, Points(n_P, tokens, loss_P), delta) for form, tokens in counted.items()]
     return _nearest_first([one for one in compared if one])
+
+
+def compare_curve_forms(fit: SmsFit) -> tuple[FormCompared, ...]:
+    """The law of whole curves beside forms that never rise again, by how well they foretell the largest size."""
+    without, curves = fit.leave_largest_out, fit.curves
+    if without is None:
+        return ()
+    form = "SMS, with GELU(k_d·D + k_n·ln N − k_u·ln U − k_in)"
+    sms = FormCompared(form, N_SMS_PARAMETERS, without.mean_relative_error, without.worst_relative_error)
+    return _nearest_first([sms, *compare_repetition_forms(curves.n, curves.d, curves.u, curves.loss, fit.delta)])
 
 
 def _joint_form(form: str, n_parameters: int, points: Points, delta: float) -> FormCompared | None:

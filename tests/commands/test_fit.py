@@ -1,6 +1,7 @@
 """`scaling-lab fit`: a law of anyone's table, told to people and to programs; or exit 2 where nothing can be said."""
 
 import json
+from math import erf
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,45 @@ def test_data_that_are_read_again(scaling_lab: CommandLine, tmp_path: Path) -> N
 def repeated(n: float, d: float, u: float) -> float:
     worth = min(d, u) * (1 + 10 * (1 - np.exp(-max(d / u - 1, 0) / 10)))
     return 1.8 + 480 / n**0.35 + 2000 / worth**0.37
+
+
+@pytest.fixture
+def whole_curves(tmp_path: Path) -> Path:
+    """Whole curves of four sizes on three amounts of unique tokens, which rise again."""
+    path, d_of_curve = tmp_path / "curves.csv", np.geomspace(6e7, 6e9, 12)
+    places = [(n, d, u) for n in (1e6, 7e6, 4e7, 3e8) for u in (1e8, 2e8, 6e8) for d in d_of_curve]
+    path.write_text("n,d,unique_tokens,loss\n" + "".join(f"{n},{d},{u},{risen(n, d, u)}\n" for n, d, u in places))
+    return path
+
+
+def risen(n: float, d: float, u: float) -> float:
+    worth = u * (1 - 0.85 ** (d / u)) / (1 - 0.85)
+    late = 2e-9 * d + 0.15 * np.log(n) - 0.4 * np.log(u) - 6.56
+    return 0.9 + 40 / n**0.3 + 100 / worth**0.28 + 2e3 / (n**0.3 * worth**0.28) + late * (1 + erf(late / 2**0.5)) / 2
+
+
+def test_whole_curves_of_data_that_are_read_again(scaling_lab: CommandLine, whole_curves: Path) -> None:
+    arguments = ("fit", str(whole_curves), "--law", "sms", "--predict", "1B,6B,400M", "--bootstrap", "100")
+    said = json.loads(scaling_lab(*arguments, "--json").out)
+    assert (said["law"], said["verdict"], said["n_points"], said["n_curves"]) == ("sms", "identified", 144, 12)
+    assert [said[name]["value"] for name in ("a", "b", "k", "k_d")] == pytest.approx([0.3, 0.28, 0.85, 2e-9], rel=1e-5)
+    assert said["predictions"][0]["loss"] == pytest.approx(risen(1e9, 6e9, 4e8), rel=1e-6)
+    lines = scaling_lab(*arguments).out.splitlines()
+    assert lines[0] == said["sentence"]
+    assert [line.split()[0] for line in lines[3:14]] == ["a", "b", "k", "E", "A", "B", "d", "k_d", "k_n", "k_u", "k_in"]
+    assert any(line.startswith("loss at 1e+09, 6e+09 tokens, 4e+08 unique") for line in lines)
+
+
+def test_last_points_alone_are_no_whole_curves(scaling_lab: CommandLine, whole_curves: Path) -> None:
+    heading, *rows = whole_curves.read_text().splitlines(keepends=True)
+    whole_curves.write_text(heading + "".join(rows[11::12]))
+    ended = scaling_lab("fit", str(whole_curves), "--law", "sms", "--bootstrap", "100")
+    assert ended.code == 0
+    assert "a whole curve has at least 8 points" in ended.out
+    whole_curves.write_text(heading + "".join(rows[:11]))
+    ended = scaling_lab("fit", str(whole_curves), "--law", "sms")
+    assert (ended.code, ended.out) == (2, "")
+    assert "eleven parameters take at least 8 whole curves" in ended.err
 
 
 def test_columns_with_names_of_their_own(scaling_lab: CommandLine, tmp_path: Path) -> None:
