@@ -59,8 +59,10 @@ def test_no_general_optimiser_finds_a_better_fit(delta: float) -> None:
     assert value(fit.theta) <= min(float(other.fun) for other in others) * (1 + 1e-9)
 
 
-def test_least_absolute_deviations_are_those_of_a_linear_program() -> None:
-    points = Points(*runs())
+@pytest.mark.parametrize("seed", [0, 5, 13, 49])
+def test_least_absolute_deviations_are_those_of_a_linear_program(seed: int) -> None:
+    """Under all seeds but the first Newton's steps alone stand still before the end."""
+    points = Points(*runs(seed=seed))
     theta = fit_joint_law(points.n, points.d, points.loss, objective="lad", resamples=1).theta
 
     def deviations(theta: np.ndarray) -> float:
@@ -80,8 +82,8 @@ def test_least_absolute_deviations_are_those_of_a_linear_program() -> None:
             best = tried
         else:
             reach /= 10
-    assert deviations(theta) == pytest.approx(deviations(best), rel=1e-5)
-    assert theta[[2, 4]] == pytest.approx(best[[2, 4]], rel=1e-3)
+    assert deviations(theta) == pytest.approx(deviations(best), rel=1e-7)
+    assert theta[[2, 4]] == pytest.approx(best[[2, 4]], rel=1e-4)
 
 
 def test_gradient_and_hessian_are_those_of_finite_differences() -> None:

@@ -4,21 +4,26 @@ The objective is Σ w·huber(ln L(N, D) − ln L) as in approach 3 of Hoffmann e
 absolute deviation, so that a small delta is least absolute deviations (Besiroglu et al., 2404.10102, say where the two
 part), and an infinite one least squares of ln L. A small delta leaves most points without curvature, so it is come to
 from a large one in steps, each beginning where the last ended; every step is damped until the objective falls
-(Levenberg, 1944, and Marquardt, 1963).
+(Levenberg, 1944, and Marquardt, 1963). Where Newton's steps stand still, weights of delta / |r| are tried (iteratively
+reweighted least squares): their curvature is never short of the points that a step is about to cross.
 
 Shapes: F fits, P points, G points of a grid.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scaling_lab.laws.joint.surface import N_PARAMETERS, Points, gradient, hessian, log_loss_at
 from scaling_lab.laws.sizes import Array
 
 # What counts as least absolute deviations: ten times finer moves no digit that is shown.
-LAD_DELTA = 1e-6
+LAD_DELTA = 1e-8
+# The same of a resample, of which percentiles are taken.
+LAD_DELTA_OF_RESAMPLES = 1e-6
 # From least squares down, a step of about three each time.
-DELTAS = (np.inf, 3e-2, 1e-2, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6)
+DELTAS = (np.inf, *(step * 10.0**power for power in range(-2, -9, -1) for step in (3, 1)))
 MOST_STEPS = 200
+LEAST_DAMPING = 1e-3
 # A resample's fit is near enough to that of all points to be begun at this delta.
 NEAR = 1e-3
 # Fits that are worked on together: their arrays stay in the cache.
@@ -57,6 +62,7 @@ def resampling(n_points: int, count: int, seed: int) -> Array:
 
 def resolve(points: Points, weights_FP: Array, theta_5: Array, delta: float) -> Array:
     """(F, 5) the fits to reweighted points, weights (F, P), each begun from the fit to all."""
+    delta = max(delta, LAD_DELTA_OF_RESAMPLES)
     done = []
     for at in range(0, len(weights_FP), FITS_AT_ONCE):
         weights = weights_FP[at : at + FITS_AT_ONCE]
@@ -75,16 +81,16 @@ def descend(points: Points, weights_FP: Array, theta_F5: Array, delta: float) ->
     """Damped Newton steps from theta until no fit's objective falls any more."""
     theta = theta_F5.copy()
     value = objective(points, weights_FP, theta, delta)
-    damping = np.full(len(theta), 1e-3)
+    damping = np.full(len(theta), LEAST_DAMPING)
+    reweighted = np.zeros(len(theta), dtype=bool)
     active = np.arange(len(theta))
     identity = np.eye(N_PARAMETERS)
     for _ in range(MOST_STEPS):
-        weights = weights_FP[active]
+        weights, again = weights_FP[active], reweighted[active]
         log_loss, shares = log_loss_at(theta[active], points.x, points.y)
         residual = log_loss - points.log_loss
-        pull = weights * np.clip(residual, -delta, delta)
-        slope = gradient(points, pull, shares)
-        curved = hessian(points, pull, weights * (np.abs(residual) <= delta), shares)
+        slope = gradient(points, weights * np.clip(residual, -delta, delta), shares)
+        curved = _curvature(points, weights, residual, shares, delta, again)
         scale = np.abs(np.einsum("fii->fi", curved)) + 1e-12 * np.abs(curved).max(axis=(1, 2))[:, None] + 1e-300
         damped = curved + damping[active, None, None] * scale[:, :, None] * identity
         step = -np.linalg.solve(damped, slope[..., None])[..., 0]
@@ -95,12 +101,36 @@ def descend(points: Points, weights_FP: Array, theta_F5: Array, delta: float) ->
         fall = np.where(better, value[active] - tried_value, 0.0)
         gained = active[better]
         theta[gained], value[gained] = tried[better], tried_value[better]
+        # Newton's own forecast of the fall, while it is trusted: at a smooth minimum nothing else need be tried.
+        forecast = -np.einsum("fi,fi->f", slope, step) / 2
+        arrived = ~again & (damping[active] < 1) & (forecast >= 0) & (forecast <= 1e-12 * value[active])
         damping[active] = np.where(better, damping[active] / 5, damping[active] * 8)
-        still = np.where(better, fall > 1e-11 * value[active], damping[active] < 1e6)
-        active = active[still]
+        stands = np.where(better, fall <= 1e-11 * value[active], damping[active] >= 1e6)
+        # Newton's steps, the reweighted ones where those stand still, and Newton's again once the objective has fallen.
+        damping[active[stands & ~again]] = LEAST_DAMPING
+        reweighted[active] = stands | (again & ~better)
+        active = active[~(arrived | stands & again)]
         if not active.size:
             break
     return theta
+
+
+def _curvature(
+    points: Points,
+    weights_FP: Array,
+    residual_FP: Array,
+    shares: tuple[Array, Array, Array],
+    delta: float,
+    reweighted_F: NDArray[np.bool_],
+) -> Array:
+    """(F, 5, 5) the objective's Hessian; of reweighted fits that of least squares with weights min(1, delta / |r|)."""
+    far = np.abs(residual_FP)
+    pull, stiffness = weights_FP * np.clip(residual_FP, -delta, delta), weights_FP * (far <= delta)
+    if reweighted_F.any():
+        again = reweighted_F[:, None]
+        pull = np.where(again, 0.0, pull)
+        stiffness = np.where(again, weights_FP * np.minimum(1.0, delta / np.maximum(far, 1e-300)), stiffness)
+    return hessian(points, pull, stiffness, shares)
 
 
 def start(points: Points) -> Array:
