@@ -18,7 +18,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 from scipy.optimize import minimize
 
-from scaling_lab.laws import fit_joint_law, fit_power_law
+from scaling_lab.laws import PowerLawFit, fit_joint_law, fit_power_law
 from scaling_lab.laws.joint.solver import objective, resolve, solve
 from scaling_lab.laws.joint.surface import Points, gradient, log_loss_at
 
@@ -74,10 +74,18 @@ def main() -> None:
     points = Points(n, d, (1.8 + 480 / n**0.35 + 2000 / d**0.37) * np.exp(0.005 * random.standard_t(3, RUNS)))
     drawn = random.multinomial(RUNS, np.full(RUNS, 1 / RUNS), RESAMPLES).astype(np.float64)
 
-    def five_sizes() -> None:
+    def five_sizes() -> PowerLawFit:
         fit = fit_power_law(sizes, losses)
-        fit.predict(100e6)
-        fit.predict(1e9)
+        for place in (100e6, 1e9):
+            fit.predict(place)
+        # Worked out when asked for.
+        assert fit.alpha.low < fit.a.high + fit.c.high
+        return fit
+
+    def with_verdict() -> None:
+        fit = five_sizes()
+        assert fit.verdict
+        assert fit.leave_largest_out
 
     theta = solve(points, DELTA)
     ours = median_seconds(lambda: resolve(points, drawn, theta, DELTA), 3)
@@ -87,7 +95,8 @@ def main() -> None:
     found = resolve(points, few, theta, DELTA)
     reached = [float((objective(points, few, fits, DELTA)).mean()) for fits in (found, given, alone)]
     print("| what | seconds |\n| --- | ---: |")
-    print(f"| five sizes: fit, intervals, jackknife, two predictions | {median_seconds(five_sizes, 200):.5f} |")
+    print(f"| five sizes: fit, three intervals, two predictions | {median_seconds(five_sizes, 200):.5f} |")
+    print(f"| the same, jackknife, leave-largest-out, verdict | {median_seconds(with_verdict, 200):.5f} |")
     print(f"| joint fit to {RUNS} points | {median_seconds(lambda: solve(points, DELTA), 30):.4f} |")
     print(f"| {RESAMPLES:,} resamples of it | {ours:.2f} |")
     print(f"| the same by scipy's BFGS with our gradient | {given_seconds:.0f} ({given_seconds / ours:.0f}x) |")

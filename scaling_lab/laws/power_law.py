@@ -9,6 +9,7 @@
 """
 
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from math import inf, nan
 from typing import Any
 
@@ -24,6 +25,7 @@ from scaling_lab.laws.region import N_PARAMETERS, Interval, Noise, Region, find_
 from scaling_lab.laws.sizes import Array, Sizes, checked_n, sizes_of
 from scaling_lab.laws.verdict import Evidence, Reason, judge, refusal
 
+NOTHING = Interval(nan, nan, nan)
 CAVEATS = (
     "The intervals cover noise, not a wrong form of law.",
     "At a fixed amount of data c is E + B/D^beta, which more parameters can't lower: it is not the entropy of music.",
@@ -51,25 +53,69 @@ class Profile:
 
 @dataclass(frozen=True, eq=False)
 class PowerLawFit:
-    """L(N) = a·N^-alpha + c in nats a token, N in the unit it was given in.
+    """L(N) = a·N^-alpha + c in nats a token, N in the unit it was given in. What it says is worked out when asked.
 
-    Under three sizes every number is NaN; an interval's end that the data do not set is 0 or infinite. alpha is NaN,
-    and c the mean loss, when losses do not fall at all. rss: weighted sum of squared relative residuals of the sizes'
-    means. profile, jackknife (empty under four sizes) and leave_largest_out (None under four) are for every report.
+    Under three sizes, where region is None, every number is NaN; an interval's end that the data do not set is 0 or
+    infinite. alpha is NaN, and c the mean loss, when losses do not fall at all.
     """
 
-    alpha: Interval
-    a: Interval
-    c: Interval
-    confidence: float
-    reasons: tuple[Reason, ...]
-    rss: float
-    noise: Noise
     sizes: Sizes
-    profile: Profile
-    jackknife: tuple[LeftOut, ...]
-    leave_largest_out: LeaveLargestOut | None
+    confidence: float
     region: Region | None = field(repr=False)
+
+    @cached_property
+    def alpha(self) -> Interval:
+        region = self.region
+        if region is None:
+            return NOTHING
+        low = 0.0 if region.low <= ALPHA_GRID[0] else region.low
+        high = inf if region.high >= ALPHA_GRID[-1] else region.high
+        return Interval(region.alpha if region.falls else nan, low, high)
+
+    @cached_property
+    def a(self) -> Interval:
+        region = self.region
+        if region is None:
+            return NOTHING
+        return _around(float(region.best.a[0]) * self.sizes.unit**region.alpha, region.a())
+
+    @cached_property
+    def c(self) -> Interval:
+        return NOTHING if self.region is None else _around(float(self.region.best.c[0]), self.region.c())
+
+    @property
+    def rss(self) -> float:
+        """Weighted sum of squared relative residuals of the sizes' means."""
+        return nan if self.region is None else float(self.region.best.rss[0])
+
+    @property
+    def noise(self) -> Noise:
+        """Of a run about its expected loss."""
+        return (
+            Noise(self.sizes.seed_variance, self.sizes.seeds_dof, "seeds") if self.region is None else self.region.noise
+        )
+
+    @property
+    def profile(self) -> Profile:
+        """RSS over alpha, to draw."""
+        if self.region is None:
+            return Profile(np.empty(0), np.empty(0), nan)
+        return Profile(self.region.grid.alphas, self.region.grid.rss, self.region.threshold)
+
+    @cached_property
+    def jackknife(self) -> tuple[LeftOut, ...]:
+        """The fit without each size in turn; empty under four sizes."""
+        return () if self.region is None else jackknife(self.region, self.confidence)
+
+    @cached_property
+    def leave_largest_out(self) -> LeaveLargestOut | None:
+        """The largest size predicted from the others; None under four sizes."""
+        return leave_largest_out(self.sizes, self.confidence)
+
+    @cached_property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Every reason not to claim an exponent, the weightiest first; none when the law is identified."""
+        return judge(Evidence(self.sizes, self.confidence, self.rss, self.alpha, self.c, self.jackknife))
 
     @property
     def verdict(self) -> str:
@@ -171,57 +217,7 @@ def fit_power_law(n: ArrayLike, loss: ArrayLike, *, confidence: float = 0.95, sy
     if not 0 < confidence < 1:
         raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
     sizes = sizes_of(n, loss, symbol)
-    if sizes.n_sizes < N_PARAMETERS:
-        return _no_fit(sizes, confidence)
-    region = find_region(sizes, confidence)
-    alpha, a, c = _alpha(region), _a(region), _c(region)
-    rss, left_out = float(region.best.rss[0]), jackknife(region, confidence)
-    return PowerLawFit(
-        alpha=alpha,
-        a=a,
-        c=c,
-        confidence=confidence,
-        reasons=judge(Evidence(sizes, confidence, rss, alpha, c, left_out)),
-        rss=rss,
-        noise=region.noise,
-        sizes=sizes,
-        profile=Profile(region.grid.alphas, region.grid.rss, region.threshold),
-        jackknife=left_out,
-        leave_largest_out=leave_largest_out(sizes, confidence),
-        region=region,
-    )
-
-
-def _no_fit(sizes: Sizes, confidence: float) -> PowerLawFit:
-    nothing, empty = Interval(nan, nan, nan), np.empty(0)
-    return PowerLawFit(
-        alpha=nothing,
-        a=nothing,
-        c=nothing,
-        confidence=confidence,
-        reasons=judge(Evidence(sizes, confidence, nan, nothing, nothing, ())),
-        rss=nan,
-        noise=Noise(sizes.seed_variance, sizes.seeds_dof, "seeds"),
-        sizes=sizes,
-        profile=Profile(empty, empty, nan),
-        jackknife=(),
-        leave_largest_out=None,
-        region=None,
-    )
-
-
-def _alpha(region: Region) -> Interval:
-    low = 0.0 if region.low <= ALPHA_GRID[0] else region.low
-    high = inf if region.high >= ALPHA_GRID[-1] else region.high
-    return Interval(region.alpha if region.falls else nan, low, high)
-
-
-def _a(region: Region) -> Interval:
-    return _around(float(region.best.a[0]) * region.sizes.unit**region.alpha, region.a())
-
-
-def _c(region: Region) -> Interval:
-    return _around(float(region.best.c[0]), region.c())
+    return PowerLawFit(sizes, confidence, find_region(sizes, confidence) if sizes.n_sizes >= N_PARAMETERS else None)
 
 
 def _around(value: float, ends: tuple[float, float]) -> Interval:

@@ -188,6 +188,10 @@ def test_runs_that_identify_no_law_are_refused_by_name() -> None:
     random = np.random.default_rng(0)
     assert "beta-reaches-zero" in refused(n, d, (1.8 + 480 / n**0.35) * np.exp(0.01 * random.normal(size=RUNS)))
     assert "e-reaches-zero" in refused(n, d, (480 / n**0.3 + 2000 / d**0.37) * np.exp(0.01 * random.normal(size=RUNS)))
+    # Sizes so close that their law could be a step.
+    close, tokens = np.repeat([1e9, 1.03e9, 1.06e9], 10), np.tile(np.geomspace(1e9, 1e11, 10), 3)
+    losses = 1.8 + 0.2 / (close / 1e9) ** 3.5 + 2000 / tokens**0.37
+    assert refused(close, tokens, losses * np.exp(0.001 * random.normal(size=30))) == ["alpha-unbounded"]
 
 
 def test_a_number_that_is_none_is_named_with_its_row() -> None:

@@ -6,6 +6,7 @@ import numpy as np
 
 from scaling_lab.laws import wording
 from scaling_lab.laws.joint.surface import Points
+from scaling_lab.laws.projection import ALPHA_GRID
 from scaling_lab.laws.region import Interval
 from scaling_lab.laws.sizes import Array
 from scaling_lab.laws.verdict import Reason
@@ -16,6 +17,8 @@ FEWEST_LEVELS = 3
 SAME_LEVEL = 0.02
 # Beyond it one of N and D can't be told from the other.
 MOST_CORRELATED = 0.98
+# A power of N or D above it is a step, not a slope: where the power law's own grid ends.
+STEEPEST = float(ALPHA_GRID[-1])
 # An E below this share of the least loss is none.
 FLOOR_IS_NONE = 1e-3
 
@@ -29,6 +32,8 @@ def judge(points: Points, confidence: float, fitted: Mapping[str, Interval]) -> 
         _confounded(points),
         _exponent("alpha", "N", fitted["alpha"], confidence),
         _exponent("beta", "D", fitted["beta"], confidence),
+        _step("alpha", "N", fitted["alpha"], confidence),
+        _step("beta", "D", fitted["beta"], confidence),
         _floor(points, fitted["e"], confidence),
     )
     return tuple(reason for reason in found if reason)
@@ -85,6 +90,17 @@ def _exponent(name: str, axis: str, exponent: Interval, confidence: float) -> Re
         f"{name}-reaches-zero",
         f"The {wording.percent(confidence)} interval of {name} reaches {exponent.low:.3g}: these runs don't show that "
         f"the loss falls with {axis}.",
+        f"Train over a wider range of {axis}.",
+    )
+
+
+def _step(name: str, axis: str, exponent: Interval, confidence: float) -> Reason | None:
+    if not exponent.high >= STEEPEST:
+        return None
+    return Reason(
+        f"{name}-unbounded",
+        f"The {wording.percent(confidence)} interval of {name} reaches {exponent.high:.3g}, where the law is a step in "
+        f"{axis}: these runs don't say how the loss falls with {axis}.",
         f"Train over a wider range of {axis}.",
     )
 
