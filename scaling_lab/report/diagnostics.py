@@ -1,10 +1,11 @@
-"""What the law rests on: how sharply the data choose alpha, and what it becomes when a size is left out."""
+"""What the law rests on: how sharply the data choose alpha, what it becomes without a size, how far runs are off it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import plotly.graph_objects as go
 
+from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws import Interval, PowerLawFit
 from scaling_lab.report import axes, formats, theme
 
@@ -71,6 +72,40 @@ def jackknife_figure(law: PowerLawFit, names: Mapping[float, str]) -> go.Figure:
     figure = theme.styled([all_sizes, points], x_axis, y_axis | {"range": [-0.5, len(order) - 0.5]})
     figure.update_layout(showlegend=False)
     _shade(figure, law.alpha, low, high)
+    return figure
+
+
+def residuals_figure(runs: Sequence[RunRecord], law: PowerLawFit, count: str) -> go.Figure:
+    """By how much each run's loss is off the best curve, against size; shaded is one standard deviation of a run.
+
+    Points that bend, low in the middle and high at both ends or the reverse, are a wrong form; no interval covers that.
+    """
+    by_size: dict[str, list[tuple[float, float, str]]] = {}
+    for run in runs:
+        n = float(run.parameters[count])
+        off = 100 * (run.results["final_val_loss"] / float(law.curve(n)[0]) - 1)
+        by_size.setdefault(run.size, []).append((n, off, formats.in_figure(run.name)))
+    traces = []
+    for size, points in by_size.items():
+        n, off, names = zip(*points, strict=True)
+        traces.append(
+            go.Scatter(
+                x=n,
+                y=off,
+                text=names,
+                name=size,
+                mode="markers",
+                marker=theme.SIZE_STYLES[size].marker(12),
+                hovertemplate="%{text}<br>%{y:+.3f} %<extra></extra>",
+            )
+        )
+    sizes = [run.parameters[count] for run in runs]
+    figure = theme.styled(traces, axes.log_axis("parameters N", sizes), {"title_text": "loss above the curve, %"})
+    figure.update_layout(showlegend=False)
+    figure.add_hline(0, line={"color": theme.MUTED, "width": 1})
+    deviation = 100 * float(np.sqrt(law.noise.variance))
+    if np.isfinite(deviation):
+        figure.add_hrect(-deviation, deviation, fillcolor=theme.faint(theme.INK, 0.08), line_width=0, layer="below")
     return figure
 
 

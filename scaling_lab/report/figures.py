@@ -21,7 +21,7 @@ from scaling_lab.report.curves import (
     loss_by_tokens_figure,
     throughput_figure,
 )
-from scaling_lab.report.diagnostics import jackknife_figure, profile_figure
+from scaling_lab.report.diagnostics import jackknife_figure, profile_figure, residuals_figure
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
 # How many times the largest size an identified law is drawn to.
@@ -51,6 +51,7 @@ def study_figures(analysis: StudyAnalysis) -> dict[str, go.Figure]:
     diagnostics = {}
     if analysis.law.region is not None:
         diagnostics["profile"] = profile_figure(analysis.law)
+        diagnostics["residuals"] = residuals_figure(analysis.runs, analysis.law, HEADLINE_COUNT)
     if analysis.law.jackknife:
         diagnostics["jackknife"] = jackknife_figure(analysis.law, size_names(analysis.runs, HEADLINE_COUNT))
     return scaling | training | diagnostics
@@ -163,7 +164,7 @@ def _verdict_note(law: PowerLawFit, foretells: bool) -> tuple[str, str]:
         value, interval = formats.estimate(law.alpha.value, law.alpha.low, law.alpha.high)
         if foretells:
             return f"alpha {value}<br>{interval}", theme.INK
-        return f"<b>Not under every count of N</b><br>alpha {value}<br>{interval}", theme.WARNING
+        return f"<b>Not under every count</b><br>alpha {value}<br>{interval}", theme.WARNING
     words = ["<b>Not identified</b>", *(reason.name.replace("-", " ") for reason in law.reasons)]
     if law.region is not None:
         words.append("dotted: descriptive, not a law")

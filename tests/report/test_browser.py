@@ -36,7 +36,7 @@ def test_browser_draws_every_figure(identified: StudyAnalysis, browser: str, tmp
     dom = dump_dom(browser, report, tmp_path / "profile")
     plots = dom.split('data-figure="')[1:]
     asked_for = [found for _, found in Page(report.read_text(encoding="utf-8")).elements if "data-figure" in found]
-    assert len(plots) == len(asked_for) == 8
+    assert len(plots) == len(asked_for) == 9
     for plot in plots:
         assert '<svg class="main-svg"' in plot
         assert 'class="scatterlayer' in plot

@@ -9,7 +9,7 @@ from study_folders import ARCHITECTURES, Study
 
 from scaling_lab.report import theme
 from scaling_lab.report.curves import drawn_runs, gradient_norm_figure, loss_by_flops_figure, loss_by_tokens_figure
-from scaling_lab.report.diagnostics import jackknife_figure, profile_figure
+from scaling_lab.report.diagnostics import jackknife_figure, profile_figure, residuals_figure
 from scaling_lab.report.figures import scaling_figure, size_names, study_figures
 from scaling_lab.report.story import curves_drawn
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
@@ -55,7 +55,7 @@ def test_verdict_that_flips_is_drawn_without_extrapolation(flipping: StudyAnalys
     assert traces(figure, "law")
     assert not traces(figure, "extrapolated")
     assert max(max(trace.x) for trace in figure.data) == pytest.approx(LARGEST)
-    assert "Not under every count of N" in text_of(figure)
+    assert "Not under every count" in text_of(figure)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -136,6 +136,18 @@ def test_profile_touches_its_limit_at_the_ends_of_the_interval(identified: Study
     limit = figure.layout.shapes[1].y0
     for end in (law.alpha.low, law.alpha.high):
         assert np.interp(end, line.x, line.y) == pytest.approx(limit, rel=0.02)
+
+
+def test_residuals_show_how_far_each_run_is_off_the_curve(identified: StudyAnalysis) -> None:
+    figure: Any = residuals_figure(identified.runs, identified.law, "total")
+    shown = {place: off for trace in figure.data for place, off in zip(trace.x, trace.y, strict=True)}
+    assert len([off for trace in figure.data for off in trace.y]) == len(identified.runs)
+    for run in identified.runs:
+        if run.seed == max(other.seed for other in identified.runs):
+            curve = float(identified.law.curve(run.parameters["total"])[0])
+            assert shown[run.parameters["total"]] == pytest.approx(100 * (run.results["final_val_loss"] / curve - 1))
+    (band,) = [shape for shape in figure.layout.shapes if shape.type == "rect"]
+    assert band.y1 == pytest.approx(100 * identified.law.noise.variance**0.5)
 
 
 def test_jackknife_shows_alpha_without_each_size(identified: StudyAnalysis) -> None:
