@@ -19,11 +19,13 @@ from scaling_lab.tracking.metrics import TRAIN_STEP
 Row = dict[str, Any]
 
 N_EVALUATIONS = 50
-# Of a run that is to be interrupted once W&B has its first rows, which takes some seconds.
+# Of a run that is watched, or interrupted, once W&B has its first rows, which takes some seconds.
 MANY_STEPS = 1_000
+# The same in fewer steps, three times as slow, for a run that then goes on at its usual pace: one piece at a time.
+SLOWLY = ("-o", "machine.micro_batch_tokens=64")
 OPTIONS = (
     *("--ladder", "mini", "--size", "tiny", "--name", "mine", "--data-dir", "music", "--threads", "1"),
-    *("--batch-size-tokens", "2048", "-o", "data.sequence_length=64", "-o", f"recipe.evaluations={N_EVALUATIONS}"),
+    *("--batch-size-tokens", "512", "-o", "data.sequence_length=64", "-o", f"recipe.evaluations={N_EVALUATIONS}"),
 )
 
 _READ = """
@@ -65,7 +67,7 @@ class Training:
 
     def command(self) -> list[str]:
         """`train` with its options."""
-        return ["train", *OPTIONS, "--tokens", str(2048 * self.steps)]
+        return ["train", *OPTIONS, "--tokens", str(512 * self.steps)]
 
     def popen(self, command: list[str], **environment: str) -> subprocess.Popen[str]:
         """Any process in the folder, ended with the test; a variable given as "" is one that it doesn't have."""

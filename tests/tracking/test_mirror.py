@@ -5,7 +5,7 @@ import signal
 
 import pytest
 from servers import RunningServer, wait_until
-from trainings import MANY_STEPS, N_EVALUATIONS, Training
+from trainings import MANY_STEPS, N_EVALUATIONS, SLOWLY, Training
 
 from scaling_lab.localserver import serving
 from scaling_lab.tracking.metrics import TRAIN_STEP, VAL_LOSS
@@ -57,9 +57,8 @@ def test_config_and_summary_say_what_the_results_say(training: Training) -> None
 def test_a_killed_run_goes_on_with_no_row_lost_doubled_or_changed(
     training: Training, checkpoint_every_seconds: str
 ) -> None:
-    training.steps = MANY_STEPS
     every = ("-o", f"machine.checkpoint_every_seconds={checkpoint_every_seconds}")
-    process = training.start(*every)
+    process = training.start(*every, *SLOWLY)
     training.wait_for_rows(20)
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -78,8 +77,7 @@ def test_a_killed_run_goes_on_with_no_row_lost_doubled_or_changed(
 
 
 def test_a_new_wandb_run_for_a_folder_that_has_trained_half_gets_the_whole_history(training: Training) -> None:
-    training.steps = MANY_STEPS
-    process = training.start()
+    process = training.start(*SLOWLY)
     wait_until(lambda: (training.run_dir / "metrics.jsonl").exists() and len(training.journal()) > 50)
     process.send_signal(signal.SIGTERM)
     process.wait()
@@ -95,8 +93,7 @@ def test_a_new_wandb_run_for_a_folder_that_has_trained_half_gets_the_whole_histo
 def test_a_stopped_run_is_preempted_and_goes_on_as_the_same_one(
     training: Training, number: signal.Signals, code: int
 ) -> None:
-    training.steps = MANY_STEPS
-    process = training.start()
+    process = training.start(*SLOWLY)
     training.wait_for_rows(20)
     process.send_signal(number)
     _, said = process.communicate(timeout=20)
@@ -119,8 +116,7 @@ def test_a_stopped_run_is_preempted_and_goes_on_as_the_same_one(
 def test_a_run_stopped_while_its_server_hangs_ends_in_time_and_says_so(
     training: Training, server: RunningServer
 ) -> None:
-    training.steps = MANY_STEPS
-    process = training.start()
+    process = training.start(*SLOWLY)
     training.wait_for_rows(20)
     assert server.process is not None
     server.process.send_signal(signal.SIGSTOP)
