@@ -26,6 +26,8 @@ PARAMETERS = (
     *("k_d", "k_n", "k_u", "k_in", "exponent", "scale"),
 )
 
+_OPTIONS = {"objective": "--loss", "delta": "--delta", "resamples": "--bootstrap", "seed": "--seed"}
+
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -40,6 +42,18 @@ class Law(StrEnum):
     SMS = "sms"
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """What it reads of a table."""
+        return {
+            Law.POWER: ("n", "loss"),
+            Law.JOINT: ("n", "d", "loss"),
+            Law.ISOFLOP: ("n", "c", "d", "loss"),
+            Law.ENVELOPE: ("n", "c", "d", "loss"),
+            Law.REPETITION: ("n", "d", "u", "loss"),
+            Law.SMS: ("n", "d", "u", "loss"),
+        }[self]
+
+    @property
     def place(self) -> tuple[int, str]:
         """How many numbers say where to predict, and which."""
         return {
@@ -50,6 +64,15 @@ class Law(StrEnum):
             Law.REPETITION: (3, "a size, tokens read and unique tokens, as 1B,20B,2B"),
             Law.SMS: (3, "a size, tokens read and unique tokens, as 1B,20B,2B"),
         }[self]
+
+
+_OF_N_AND_D = (Law.JOINT, Law.REPETITION, Law.SMS)
+_USED_BY = {
+    "objective": _OF_N_AND_D,
+    "delta": _OF_N_AND_D,
+    "resamples": _OF_N_AND_D,
+    "seed": (*_OF_N_AND_D, Law.ISOFLOP),
+}
 
 
 class Loss(StrEnum):
@@ -79,16 +102,20 @@ def fit(
         ),
     ] = [],  # noqa: B006 - Typer's own way; nobody writes to it
     loss: Annotated[
-        Loss, typer.Option(help="joint: of ln L, sms: of L; lad is least absolute deviations.")
-    ] = Loss.HUBER,
+        Loss | None,
+        typer.Option(
+            help="What a law of N and D makes small; absent, huber. lad is least absolute deviations, of joint alone."
+        ),
+    ] = None,
     delta: Annotated[
-        float, typer.Option(help="joint, sms: where Huber's loss turns from squares to absolutes.")
-    ] = 1e-3,
+        float | None,
+        typer.Option(help="Of huber: where it turns from squares to absolutes; absent, 1e-3 of the loss."),
+    ] = None,
     bootstrap: Annotated[
         int | None,
         typer.Option(metavar="K", min=100, help="How many resamples; otherwise 1000 of runs, sms: 200 of curves."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the random numbers behind intervals.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the random numbers behind intervals; absent, 0.")] = None,
     n_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of parameters.")] = None,
     d_column: Annotated[str | None, typer.Option(metavar="NAME", help="The column of training tokens.")] = None,
     u_column: Annotated[
@@ -111,11 +138,13 @@ def fit(
 
     places = [_place(text, law) for text in predict]
     columns = {"n": n_column, "d": d_column, "u": u_column, "c": c_column, "loss": loss_column}
-    resampled = {"objective": loss.value, "delta": delta, "seed": seed}
-    if bootstrap is not None:
-        resampled["resamples"] = bootstrap
-    found, compared = _fitted(law, read_table(table), columns, resampled)
-    said = {"law": law.value, "table": str(table), **found.to_dict(places)}
+    options = {"objective": loss and loss.value, "delta": delta, "resamples": bootstrap, "seed": seed}
+    given = {name: value for name, value in options.items() if value is not None}
+    _check(law, columns, given)
+    runs = read_table(table)
+    taken = _taken(law, runs, columns)
+    found, compared = _fitted(law, runs, columns, given)
+    said = {"law": law.value, "table": str(table), "columns": taken, **found.to_dict(places)}
     said["comparison"] = json_ready([asdict(form) for form in compared])
     if isinstance(found, PowerLawFit):
         said["next_runs"] = json_ready([asdict(runs) for runs in next_runs(found)])
@@ -125,6 +154,16 @@ def fit(
         raise typer.Exit(2) if as_json else DataError(f"{table}: {found.sentence()}")
     if not as_json:
         typer.echo("\n".join(_told(said, found.reasons)))
+
+
+def _check(law: Law, columns: dict[str, str | None], given: dict[str, Any]) -> None:
+    """That what was asked for is this law's to do. Raises UsageError."""
+    spared = [f"--{what}-column" for what, name in columns.items() if name is not None and what not in law.columns]
+    spared += [_OPTIONS[name] for name in given if law not in _USED_BY[name]]
+    if spared:
+        raise UsageError(f"command line {spared[0]}: --law {law.value} has no use for it; leave it out")
+    if not 0 < given.get("delta", 1.0) < inf:
+        raise UsageError(f"command line --delta: {given['delta']} is not a positive number; give one such as 1e-3")
 
 
 def _fitted(
@@ -152,13 +191,24 @@ def _fitted(
             c = column("c") if told else FLOPS_PER_PARAMETER_AND_TOKEN * n * column("d")
             if law is Law.ENVELOPE:
                 return laws.fit_envelope(c, n, losses), ()
-            return laws.fit_isoflop(c, n, losses, seed=resampled["seed"]), ()
+            return laws.fit_isoflop(c, n, losses, **resampled), ()
         case Law.REPETITION:
             fit = laws.fit_repetition(n, column("d"), column("u"), losses, **resampled)
             return fit, laws.compare_repetition_forms(n, column("d"), column("u"), losses, fit.joint.delta)
         case Law.SMS:
             fit = laws.fit_sms(n, column("d"), column("u"), losses, **resampled)
             return fit, laws.compare_curve_forms(fit)
+
+
+def _taken(law: Law, table: "Table", columns: dict[str, str | None]) -> dict[str, str]:
+    """Which column each number was read from."""
+    found = {what: table.find(what, columns[what]) for what in law.columns}
+    if law in (Law.ISOFLOP, Law.ENVELOPE):
+        found.pop("d" if found["c"] else "c")
+    names = [name for name in found.values() if name]
+    if len(names) > len(set(names)):
+        raise UsageError(f"{table.path}: column {max(names, key=names.count)!r} is read as two numbers; name others")
+    return {what: name for what, name in found.items() if name}
 
 
 def _place(text: str, law: Law) -> list[float]:
@@ -180,7 +230,14 @@ def _told(said: dict[str, Any], reasons: "Sequence[Reason]") -> list[str]:
     rows += [_row(name, said[name], "value") for name in PARAMETERS if name in said]
     if not reasons:
         rows += [_predicted(prediction) for prediction in said["predictions"]]
-    lines = [said["sentence"], "", *table(rows), "", f"By {said['method']}."]
+    columns = ", ".join(f"{what} is {name}" for what, name in said["columns"].items())
+    lines = [said["sentence"], "", *table(rows), "", f"Columns: {columns}.", f"By {said['method']}."]
+    lines += said.get("caveats", [])
+    lines += [
+        f"Left out, {budget['c']:.3g} FLOPs: {budget['problem']}."
+        for budget in said.get("budgets", [])
+        if budget["problem"]
+    ]
     if compared := said["comparison"]:
         told = ", ".join(f"{form['form']} {100 * form['relative_error']:+.2f} %" for form in compared)
         lines.append(f"The largest size, foretold by the others: {told}.")

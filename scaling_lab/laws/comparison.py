@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import least_squares
 
 from scaling_lab.laws.joint.robustness import leave_largest_out as joint_without_largest
+from scaling_lab.laws.joint.solver import DELTAS, LAD_DELTA_OF_RESAMPLES
 from scaling_lab.laws.joint.surface import N_PARAMETERS as N_JOINT_PARAMETERS
 from scaling_lab.laws.joint.surface import Points
 from scaling_lab.laws.leave_out import leave_largest_out
@@ -150,12 +151,13 @@ def _foretold(log_loss: "_LogLoss", points: Points, largest: NDArray[np.bool_], 
     def residual(theta: Array) -> Array:
         return log_loss(theta, x_R, y_R) - seen_R
 
-    level = float(seen_R.mean())
+    level, delta = float(seen_R.mean()), max(delta, LAD_DELTA_OF_RESAMPLES)
     starts = [np.array([level - 1, np.log(alpha), level - 1, np.log(beta)]) for alpha in STARTS for beta in STARTS]
     # Squares first: far from the fit Huber's loss leads nowhere quickly.
     best = min((least_squares(residual, start, method="lm") for start in starts), key=lambda fit: float(fit.cost))
-    if delta < inf:
-        best = least_squares(residual, best.x, loss="huber", f_scale=delta)
+    for level in [level for level in DELTAS if delta < level < inf] + [delta] * (delta < inf):
+        # In units of delta, in which the optimiser's own tolerances mean something.
+        best = least_squares(lambda theta, unit=level: residual(theta) / unit, best.x, loss="huber")
     return log_loss(best.x, points.x[largest], points.y[largest])
 
 
@@ -163,9 +165,9 @@ _LogLoss = Callable[[Array, Array, Array], Array]
 
 
 def _with_exponents(theta: Array) -> tuple[float, float, float, float]:
-    """Exponents are searched for by their logarithms, so that none turns negative."""
+    """Exponents are searched for by their logarithms, so that none turns negative; beyond any of use they stand."""
     log_one, log_alpha, log_other, log_beta = theta.tolist()
-    return log_one, exp(min(log_alpha, 5)), log_other, exp(min(log_beta, 5))
+    return log_one, exp(max(-7, min(log_alpha, 3))), log_other, exp(max(-7, min(log_beta, 3)))
 
 
 def _without_floor(theta: Array, x: Array, y: Array) -> Array:

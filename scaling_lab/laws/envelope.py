@@ -95,7 +95,7 @@ class EnvelopeFit:
         exponent, low, high = wording.with_range(self.exponent.value, self.exponent.low, self.exponent.high)
         return (
             f"The best size rises as N(C) = {self.scale.value:.3g}·C^{exponent}, {wording.percent(self.confidence)} "
-            f"interval of the exponent {low} to {high} ({wording.counted(len(self.crossings), 'crossing')} of "
+            f"interval of the exponent {low} to {high} ({wording.counted(len(_found(self.crossings)), 'crossing')} of "
             f"{wording.counted(len(self.crossings) + 1, 'curve')})."
         )
 
@@ -233,8 +233,9 @@ def _few(curves: list[_Curve], crossings: tuple[Crossing, ...]) -> Reason | None
     return Reason(
         "few-crossings",
         f"A law of the best size takes {FEWEST_CROSSINGS} crossings of neighbouring sizes' curves, so "
-        f"{FEWEST_CROSSINGS + 1} sizes of {FEWEST_POINTS_A_CURVE} points and more, and "
-        f"{wording.counted(len(curves), 'curve')} here cross {wording.counted(len(found), 'time')}{told}.",
+        f"{FEWEST_CROSSINGS + 1} sizes of {FEWEST_POINTS_A_CURVE} points and more; here "
+        f"{'is' if len(curves) == 1 else 'are'} {wording.counted(len(curves), 'such curve')} and "
+        f"{wording.counted(len(found), 'crossing')}{told}.",
         "Train each size until the next larger one, as many FLOPs in, has less loss.",
     )
 
@@ -244,13 +245,28 @@ def _disordered(crossings: tuple[Crossing, ...]) -> Reason | None:
     found = _found(crossings)
     wrong = [(one, other) for one, other in pairwise(found) if other.c <= one.c]
     if not wrong:
-        return None
+        return _between(crossings, found)
     one, other = wrong[0]
     size = f"N = {wording.size(one.larger)}"
     return Reason(
         "never-best",
         f"The size {size} is never the best: it overtakes at {one.c:.3g} FLOPs and is overtaken at {other.c:.3g}.",
         f"Tune the learning rate of {size} and train it again, or leave it out.",
+    )
+
+
+def _between(crossings: tuple[Crossing, ...], found: list[Crossing]) -> Reason | None:
+    """Two sizes whose curves do not cross, though smaller and larger ones do: one of the two is never the best."""
+    if not found:
+        return None
+    apart = [one for one in crossings if one not in found and found[0].larger <= one.smaller < found[-1].smaller]
+    if not apart:
+        return None
+    return Reason(
+        "never-best",
+        f"The curves of {_pair(apart[0])} do not cross, though those of smaller and of larger sizes do: one of the two "
+        "is never the best.",
+        "Tune the learning rate of both and train them again, or leave out the one that is off.",
     )
 
 

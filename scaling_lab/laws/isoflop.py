@@ -85,13 +85,14 @@ class IsoFlopFit:
     @property
     def method(self) -> str:
         return (
-            f"a parabola in ln N at each of {wording.counted(len(self.budgets), 'budget')} and a line through the "
-            f"logarithms of their vertices; {wording.percent(self.confidence)} intervals from {DRAWS:,} draws of the "
-            "coefficients"
+            f"a parabola in ln N at each budget ({self._used()}) and a line through the logarithms of their vertices; "
+            f"{wording.percent(self.confidence)} intervals from {DRAWS:,} draws of the coefficients"
         )
 
     def predict(self, c: float) -> BestSize:
         """The best size for c FLOPs."""
+        if not self.fitted:
+            return BestSize(float(c), nan, nan, nan)
         (away,) = (np.log(checked_rows(c=c)[0]) - self.centre).tolist()
         around = _interval(self.level + self.exponent.value * away, self.drawn @ np.array([1.0, away]), self.confidence)
         n = around.exp()
@@ -104,9 +105,15 @@ class IsoFlopFit:
         exponent, low, high = wording.with_range(self.exponent.value, self.exponent.low, self.exponent.high)
         return (
             f"The best size rises as N(C) = {self.scale.value:.3g}·C^{exponent}, {wording.percent(self.confidence)} "
-            f"interval of the exponent {low} to {high} ({wording.counted(len(self.budgets), 'budget')}, "
-            f"{wording.counted(self.n_points, 'run')})."
+            f"interval of the exponent {low} to {high} ({self._used()})."
         )
+
+    def _used(self) -> str:
+        used = [budget for budget in self.budgets if budget.problem is None]
+        runs = wording.counted(sum(budget.n_points for budget in used), "run")
+        if len(used) < len(self.budgets):
+            return f"{len(used)} of {len(self.budgets)} budgets, {runs}"
+        return f"{wording.counted(len(used), 'budget')}, {runs}"
 
     def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
         """Everything, ready for JSON, with the best size for each c of predict_at."""
@@ -240,8 +247,12 @@ def _line(
 
 def _reasons(budgets: tuple[Budget, ...], n_good: int, exponent: Interval | None) -> tuple[Reason, ...]:
     if n_good >= FEWEST_BUDGETS:
-        return () if exponent is None or np.isfinite(exponent.high - exponent.low) else (_unbounded(budgets),)
-    lacking = [f"{budget.c:.2g} FLOPs has {budget.problem}" for budget in budgets if budget.problem]
+        if exponent is None:
+            return ()
+        if not np.isfinite(exponent.high - exponent.low):
+            return (_unbounded(budgets),)
+        return () if exponent.low > 0 else (_reaches_zero(exponent),)
+    lacking = [f"{budget.c:.2g} FLOPs: {budget.problem}" for budget in budgets if budget.problem]
     told = f" ({'; '.join(lacking[:3])}{'; ...' if len(lacking) > 3 else ''})" if lacking else ""
     return (
         Reason(
@@ -261,6 +272,15 @@ def _unbounded(budgets: tuple[Budget, ...]) -> Reason:
         f"Noise hides the least loss between the sizes of a budget ({wording.listed(flat)} FLOPs): the interval of the "
         "exponent has no ends.",
         "Train those budgets' sizes again with more seeds, or sizes further from the best one.",
+    )
+
+
+def _reaches_zero(exponent: Interval) -> Reason:
+    return Reason(
+        "exponent-reaches-zero",
+        f"The interval of the exponent, {exponent.low:.3g} to {exponent.high:.3g}, reaches 0: these budgets don't show "
+        "that the best size rises with compute.",
+        "Train budgets that are further apart.",
     )
 
 

@@ -18,6 +18,10 @@ from scaling_lab.laws.sizes import Array, Sizes
 
 # Two more seeds at a time: with one, noise rests on a single difference.
 MORE_SEEDS = 2
+# Beyond this many smallest sizes the next design is all of them.
+MOST_DESIGNS = 8
+# A design that narrows less is none.
+NARROWER = 0.99
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,9 @@ class NextRuns:
     @property
     def gain(self) -> float:
         """By how much ln of the interval's width shrinks, over the cost; infinite where it gets an end at last."""
-        return inf if not isfinite(self.now) else np.log(self.now / self.half_width) / self.cost
+        return (
+            inf if not (isfinite(self.now) and self.half_width > 0) else np.log(self.now / self.half_width) / self.cost
+        )
 
 
 def next_runs(fit: PowerLawFit, cost: Callable[[float], float] = float) -> tuple[NextRuns, ...]:
@@ -56,7 +62,7 @@ def next_runs(fit: PowerLawFit, cost: Callable[[float], float] = float) -> tuple
     for text, added in _candidates(sizes):
         n, seeds = _with(sizes, added)
         half_width = _half_width(fit, n, seeds)
-        if half_width < now:
+        if half_width < NARROWER * now:
             found.append(NextRuns(text, tuple(added), sum(map(cost, added)), half_width, now))
     return tuple(sorted(found, key=lambda runs: (-runs.gain, runs.half_width)))
 
@@ -64,7 +70,7 @@ def next_runs(fit: PowerLawFit, cost: Callable[[float], float] = float) -> tuple
 def _candidates(sizes: Sizes) -> Iterator[tuple[str, list[float]]]:
     """Two more seeds of the smallest sizes, however many; one size below, between or above."""
     n = sizes.n.tolist()
-    for count in range(1, len(n) + 1):
+    for count in sorted({*range(1, min(len(n), MOST_DESIGNS) + 1), len(n)}):
         which = "all sizes" if count == len(n) else f"the {count} smallest" if count > 1 else "the smallest size"
         yield f"{MORE_SEEDS} more seeds of {which}", n[:count] * MORE_SEEDS
     gap = int(np.argmax(np.diff(np.log(sizes.n)))) if len(n) > 1 else 0

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scaling_lab.errors import UsageError
+from scaling_lab.errors import DataError, UsageError
 from scaling_lab.laws import wording
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut, jackknife, leave_largest_out
@@ -26,6 +26,8 @@ from scaling_lab.laws.sizes import Array, Sizes, checked_n, sizes_of
 from scaling_lab.laws.verdict import Evidence, Reason, judge, refusal
 
 NOTHING = Interval(nan, nan, nan)
+# Time goes with their square, for each is left out once.
+MOST_SIZES = 500
 CAVEATS = (
     "The intervals cover noise, not a wrong form of law.",
     "At a fixed amount of data c is E + B/D^beta, which more parameters can't lower: it is not the entropy of music.",
@@ -211,12 +213,16 @@ def fit_power_law(n: ArrayLike, loss: ArrayLike, *, confidence: float = 0.95, sy
     seeds of one size; with enough of them the noise is theirs alone (`region.estimate_noise`). confidence: of the
     intervals and of the verdict's tests. symbol: what n is called in words, C where it is compute.
 
-    Raises DataError, with the row, for an n or a loss that is no positive number; UsageError for a confidence that is
-    not between 0 and 1. Data that identify no law raise nothing: the fit says so.
+    Raises DataError, with the row, for an n or a loss that is no positive number, and for more than MOST_SIZES sizes;
+    UsageError for a confidence that is not between 0 and 1. Data that identify no law raise nothing: the fit says so.
     """
     if not 0 < confidence < 1:
         raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
     sizes = sizes_of(n, loss, symbol)
+    if sizes.n_sizes > MOST_SIZES:
+        raise DataError(
+            f"{sizes.n_sizes:,} different sizes, and a power law is fitted to {MOST_SIZES} at most; give one row a run"
+        )
     return PowerLawFit(sizes, confidence, find_region(sizes, confidence) if sizes.n_sizes >= N_PARAMETERS else None)
 
 

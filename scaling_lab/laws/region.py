@@ -106,7 +106,8 @@ class Region:
     @property
     def falls(self) -> bool:
         """False when a horizontal line fits best, so that alpha means nothing."""
-        return bool(self.best.a[0] > 0)
+        u = np.exp(-self.alpha * self.sizes.log_x)
+        return bool(self.best.a[0] * np.ptp(u) > ROUNDING * self.sizes.level)
 
     @property
     def bounded(self) -> bool:

@@ -70,6 +70,8 @@ class RepetitionFit:
     def predict(self, n: float, d: float, u: float) -> JointPrediction:
         """The loss of n parameters after d tokens, u of them unique; its interval is that of the law at this R*."""
         n_1, d_1, u_1 = (float(value[0]) for value in checked_rows(n=n, d=d, u=u))
+        if not self.fitted:
+            return JointPrediction(n_1, d_1, nan, nan, nan)
         there = self.joint.predict(n_1, self.effective(d_1, u_1))
         return JointPrediction(n_1, d_1, there.loss, there.low, there.high)
 
@@ -77,11 +79,12 @@ class RepetitionFit:
         """The law for people, or why there is none and what would make one."""
         if self.reasons:
             return refusal("law of repeated data", self.n_points, self.reasons[0])
+        law = self.joint.sentence(d="D'")
         value, low, high = wording.with_range(self.r_star.value, self.r_star.low, self.r_star.high)
         return (
             f"Read again, data are worth D' = U + U·R*·(1 − exp(−R/R*)) with R* = {value}, "
             f"{wording.percent(self.joint.confidence)} interval {low} to {high}: U tokens are never worth more than "
-            f"{1 + self.r_star.value:.3g}·U. {self.joint.sentence()}"
+            f"{1 + self.r_star.value:.3g}·U. {law}"
         )
 
     def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
@@ -197,8 +200,8 @@ def _lacking(d_P: Array, u_P: Array) -> tuple[Reason, ...]:
     return (
         Reason(
             "few-passes",
-            f"R* takes at least {FEWEST_LEVELS} numbers of passes, {FEWEST_PASSES} the most at the least, and here "
-            f"{'is' if found == 1 else 'are'} {found or 'none'}{f', {most:.3g} the most' if found else ''}.",
+            f"R* takes at least {FEWEST_LEVELS} different numbers of passes, one of them {FEWEST_PASSES} or more; here "
+            f"{'is' if found == 1 else 'are'} {found or 'none'}{f', at most {most:.3g} passes' if found else ''}.",
             "Train some runs for one pass, some for four and some for ten and more, over the same unique tokens.",
         ),
     )

@@ -17,6 +17,9 @@ from scaling_lab.laws import wording
 
 Array = NDArray[np.float64]
 
+# Of anything that a run is told by, in whatever unit: squares of these are numbers still.
+LEAST, MOST = 1e-60, 1e60
+
 # Two n closer than this, relatively, are one size: 0.8 million counted in two ways, not two models.
 SAME_SIZE = 1e-9
 
@@ -27,6 +30,7 @@ class Sizes:
 
     n: (S,) model sizes, in any unit. loss: (S,) mean loss over the seeds of each size. seeds: (S,) how many runs that
     mean is of. scatter: (S,) sum over those runs of ((loss − mean) / mean)². symbol: what n is called, N or C.
+    copies: how many rows repeat another's n and loss to the last digit.
     """
 
     n: Array
@@ -34,6 +38,7 @@ class Sizes:
     seeds: Array
     scatter: Array
     symbol: str = "N"
+    copies: int = 0
 
     @property
     def n_sizes(self) -> int:
@@ -108,7 +113,8 @@ def sizes_of(n: ArrayLike, loss: ArrayLike, symbol: str = "N") -> Sizes:
     seeds = np.bincount(size_of_row).astype(np.float64)
     mean = np.bincount(size_of_row, loss_rows) / seeds
     scatter = np.bincount(size_of_row, (loss_rows / mean[size_of_row] - 1) ** 2)
-    return Sizes(n_rows[is_first], mean, seeds, scatter.astype(np.float64), symbol)
+    copies = int((~is_first[1:] & (np.diff(loss_rows) == 0)).sum())
+    return Sizes(n_rows[is_first], mean, seeds, scatter.astype(np.float64), symbol, copies)
 
 
 def checked_n(n: ArrayLike) -> Array:
@@ -121,7 +127,10 @@ def checked_n(n: ArrayLike) -> Array:
 
 
 def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:
-    """Columns of a table of runs, n, d, c or loss, each (rows,). Raises DataError that names the first bad row."""
+    """Columns of a table of runs, n, d, c or loss, each (rows,).
+
+    Raises DataError that names the first bad row: one that is not positive, or beyond LEAST and MOST.
+    """
     arrays = {name: np.atleast_1d(np.asarray(column, dtype=np.float64)) for name, column in columns.items()}
     shapes = {array.shape for array in arrays.values()}
     if len(shapes) > 1 or len(next(iter(shapes))) > 1:
@@ -132,6 +141,11 @@ def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:
         if bad.size:
             raise DataError(
                 f"row {bad[0]} (the first is 0): {name} is {rows[bad[0]]}, not a positive number; {_CURES[name]}"
+            )
+        beyond = np.flatnonzero((rows < LEAST) | (rows > MOST))
+        if beyond.size:
+            raise DataError(
+                f"row {beyond[0]} (the first is 0): {name} is {rows[beyond[0]]:g}, which no run has; {_CURES[name]}"
             )
     return tuple(arrays.values())
 

@@ -18,13 +18,19 @@ from scaling_lab.laws.sizes import Array
 
 # Names as they are found: in lower case, all but letters and digits left out. The first that a table has is taken.
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
-    "n": ("n", "params", "parameters", "nparams", "nparameters", "numparams", "numparameters", "modelsize", "size"),
+    "n": (
+        *("n", "params", "parameters", "nparams", "nparameters", "numparams", "numparameters", "totalparams"),
+        *("parameterstotal", "modelsize", "size"),
+    ),
     "d": ("d", "tokens", "ntokens", "numtokens", "trainingtokens", "traintokens", "datasetsize", "data"),
-    "loss": ("loss", "valloss", "validationloss", "finalloss", "finalvalloss", "bestvalloss", "testloss", "evalloss"),
+    # A loss without a name of its own may be the training loss: the others come first.
+    "loss": ("valloss", "validationloss", "finalvalloss", "evalloss", "bestvalloss", "testloss", "finalloss", "loss"),
     "u": ("u", "unique", "uniquetokens", "nunique", "uniquedata"),
     "c": ("c", "flops", "flop", "compute", "trainingflop", "trainingflops", "trainflops", "totalflops"),
 }
 _MEANT = {"n": "parameters", "d": "tokens", "loss": "loss", "u": "unique tokens", "c": "FLOPs"}
+# Where commas part no columns, 5,352 may be five and a bit.
+_ONE_GROUP = re.compile(r"\d{1,3},\d{3}")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
 _SUFFIXES = {"K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
 
@@ -37,6 +43,7 @@ class Table:
     names: tuple[str, ...]
     rows: Sequence[Sequence[str]]
     lines: Sequence[int]
+    delimiter: str = ","
 
     def find(self, what: str, named: str | None = None) -> str | None:
         """Name of the column of n, d, loss or c; `named` is the caller's own. None where there is none.
@@ -48,7 +55,13 @@ class Table:
                 raise UsageError(f"command line --{what}-column: {self.path} has no column {named!r}; {self._has()}")
             return named
         plain = {_plain(name): name for name in reversed(self.names)}
-        return next((plain[usual] for usual in USUAL_NAMES[what] if usual in plain), None)
+        known = [plain[usual] for usual in USUAL_NAMES[what] if usual in plain]
+        # A column named size may hold the sizes' names.
+        return next(filter(self._begins_with_a_number, known), known[0] if known else None)
+
+    def _begins_with_a_number(self, name: str) -> bool:
+        place = self.names.index(name)
+        return not self.rows or (place < len(self.rows[0]) and number_of(self.rows[0][place]) is not None)
 
     def column(self, what: str, named: str | None = None) -> Array:
         """(rows,) the numbers of a column. Raises DataError that names the line of one that is no positive number."""
@@ -59,11 +72,13 @@ class Table:
                 f"give --{what}-column NAME"
             )
         place = self.names.index(name)
+        if self.names.count(name) > 1:
+            raise DataError(f"{self.path}: two columns are named {name!r}; give each a name of its own")
         return np.array([self._number(row, place, line) for row, line in zip(self.rows, self.lines, strict=True)])
 
     def _number(self, row: Sequence[str], place: int, line: int) -> float:
         text = row[place].strip() if place < len(row) else ""
-        number = number_of(text)
+        number = None if self.delimiter != "," and _ONE_GROUP.fullmatch(text) else number_of(text)
         if number is None or not isfinite(number) or number <= 0:
             said = f"is {text!r}, not a positive number" if text else "is empty"
             raise DataError(f"{self.path}:{line}: {self.names[place]} {said}; mend the line or leave it out")
@@ -77,11 +92,11 @@ def read_table(path: Path) -> Table:
     """Read a table. Raises DataError for a file that is missing, empty or not text."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
+            first = next((line for line in file if line.strip()), "")
             delimiter = max(",;\t", key=first.count)
             file.seek(0)
             reader = csv.reader(file, delimiter=delimiter)
-            names = tuple(name.strip() for name in next(reader, []))
+            names = tuple(name.strip() for name in next((row for row in reader if any(map(str.strip, row))), []))
             numbered = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror}); give a CSV file with one line a run") from error
@@ -89,7 +104,7 @@ def read_table(path: Path) -> Table:
         raise DataError(f"{path}: not a CSV file ({error}); give one with one line a run") from error
     if not names:
         raise DataError(f"{path}: empty; give one line with the columns' names, and one for each run")
-    return Table(path, names, [row for _, row in numbered], [line for line, _ in numbered])
+    return Table(path, names, [row for _, row in numbered], [line for line, _ in numbered], delimiter)
 
 
 def number_of(text: str) -> float | None:

@@ -18,6 +18,8 @@ from scaling_lab.laws.region import N_PARAMETERS, ROUNDING, Interval
 from scaling_lab.laws.sizes import Sizes
 
 FEWEST_SIZES = 4
+# Of a size, among which losses that agree are looked at.
+MOST_SEEDS = 10
 USUAL_SIZES = 5
 
 # c below this share of the smallest loss is 0 but for rounding.
@@ -35,8 +37,10 @@ class Reason:
 
 def refusal(what: str, n_points: int, reason: Reason, of: str = "run") -> str:
     """Why `what`, an exponent say, is not claimed from so many runs (or `of` another kind), and what would make one."""
-    runs = f"{'this' if n_points == 1 else 'these'} {wording.counted(n_points, of)}"
-    why = reason.detail[0].lower() + reason.detail[1:]
+    runs = {0: f"no {of}s", 1: f"this {of}"}.get(n_points, f"these {n_points} {of}s")
+    # A letter that stands for a number, as R* or N, stays as it is.
+    is_word = reason.detail[1:2].islower() or reason.detail.startswith("A ")
+    why = (reason.detail[0].lower() if is_word else reason.detail[0]) + reason.detail[1:]
     return f"No {what} can be claimed from {runs}: {why} {reason.cure}"
 
 
@@ -59,6 +63,7 @@ def judge(evidence: Evidence) -> tuple[Reason, ...]:
     """Every reason not to claim an exponent, the weightiest first; none when the law is identified."""
     checks: tuple[Callable[[Evidence], Reason | None], ...] = (
         _few_sizes,
+        _copies,
         _not_monotone,
         _lack_of_fit,
         _alpha_unbounded,
@@ -82,6 +87,23 @@ def _few_sizes(evidence: Evidence) -> Reason | None:
     cheapest = f"{sizes.symbol} = {wording.listed(missing)}"
     cure = f"Train {wording.counted(len(missing), 'more size')}, the cheapest being near {cheapest}."
     return Reason("few-sizes", detail, cure)
+
+
+def _copies(evidence: Evidence) -> Reason | None:
+    """Rows of a size that hold one loss; of very many seeds some do by chance, in as many digits as are given."""
+    sizes = evidence.sizes
+    # Where there is no noise there is none to hide.
+    if not evidence.rss > sizes.n_points * ROUNDING**2:
+        return None
+    if not sizes.copies or 2 * sizes.copies < sizes.seeds_dof or sizes.n_points > MOST_SEEDS * sizes.n_sizes:
+        return None
+    repeat = "row repeats" if sizes.copies == 1 else "rows repeat"
+    return Reason(
+        "copied-rows",
+        f"Of these, {sizes.copies} {repeat} another's size and loss to the last digit: copies, it seems, which are no "
+        "seeds and hide the noise.",
+        "Leave copies out, or give losses in more digits.",
+    )
 
 
 def _not_monotone(evidence: Evidence) -> Reason | None:

@@ -204,6 +204,71 @@ def test_where_nothing_can_be_said_it_ends_with_2(
     assert scaling_lab("fit", str(path), "--json").code == 2
 
 
+def test_it_says_which_columns_it_read(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "wandb.csv"
+    path.write_text("params,loss,val/loss\n" + "".join(f"{n},1,{50 * n**-0.3 + 1 + n % 7 / 1e3}\n" for n in LADDER))
+    assert json.loads(scaling_lab("fit", str(path), "--json").out)["columns"] == {"n": "params", "loss": "val/loss"}
+    assert "Columns: n is params, loss is val/loss." in scaling_lab("fit", str(path)).out
+    ended = scaling_lab("fit", str(path), "--n-column", "loss", "--loss-column", "loss")
+    assert ended.code == 2
+    assert "column 'loss' is read as two numbers" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--loss", "lad"), "--loss: --law power has no use for it"),
+        (("--delta", "0.1"), "--delta: --law power has no use for it"),
+        (("--u-column", "loss"), "--u-column: --law power has no use for it"),
+        (("--law", "joint", "--delta", "0"), "--delta: 0.0 is not a positive number"),
+    ],
+)
+def test_an_option_that_does_nothing_is_refused(
+    scaling_lab: CommandLine, grid: Path, options: tuple[str, ...], said: str
+) -> None:
+    ended = scaling_lab("fit", str(grid), *options)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_an_exact_law_has_nothing_to_narrow(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "exact.csv"
+    for count in range(4, 9):
+        n = np.geomspace(1e6, 1e9, count)
+        path.write_text("n,loss\n" + "".join(f"{one!r},{400 * one**-0.34 + 1.7!r}\n" for one in n.tolist()))
+        ended = scaling_lab("fit", str(path))
+        assert (ended.code, ended.err) == (0, "")
+        assert "alpha 0.340000" in ended.out
+
+
+def test_points_of_curves_are_no_sizes(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "points.csv"
+    path.write_text("n,loss\n" + "".join(f"{n},{2 + 1 / n}\n" for n in range(1, 1000)))
+    ended = scaling_lab("fit", str(path))
+    assert ended.code == 2
+    assert "999 different sizes" in ended.err
+
+
+def test_a_prediction_of_no_law_is_null(scaling_lab: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("n,d,u,loss\n1e6,1e6,1e6,3\n2e6,1e6,1e6,2.9\n")
+    for law, place in (("repetition", "1B,1B,1B"), ("joint", "1B,1B"), ("sms", "1B,1B,1B")):
+        ended = scaling_lab("fit", str(path), "--law", law, "--predict", place, "--json")
+        assert ended.code == 2
+        assert json.loads(ended.out)["predictions"][0]["loss"] is None
+        assert "claimed from these 2 runs" in scaling_lab("fit", str(path), "--law", law, "--predict", place).err
+
+
+@pytest.mark.parametrize("number", ["1e300", "1e-300"])
+def test_a_number_that_no_run_has_is_named(scaling_lab: CommandLine, tmp_path: Path, number: str) -> None:
+    path = tmp_path / "huge.csv"
+    for row in (f"{number},2", f"1e8,{number}"):
+        path.write_text(f"n,loss\n1e6,2.5\n4e6,2.2\n1.6e7,2\n{row}\n")
+        ended = scaling_lab("fit", str(path))
+        assert ended.code == 2
+        assert "which no run has" in ended.err
+
+
 def test_a_place_to_predict_that_is_none(scaling_lab: CommandLine, ladder: Path, grid: Path) -> None:
     assert "give one size" in scaling_lab("fit", str(ladder), "--predict", "1e6,2e6").err
     assert (

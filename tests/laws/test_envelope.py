@@ -74,7 +74,7 @@ def test_what_gives_no_law_is_refused_by_name() -> None:
     assert refused(fit_envelope(*curves(longest=0.3))) == ["few-crossings"]  # too short to be overtaken
     c, n, loss = curves(longest=1e4)
     worse, better = (np.where(n == SIZES[2], loss * factor, loss) for factor in (1.05, 0.9))
-    assert refused(fit_envelope(c, n, worse)) == ["exponent-reaches-zero"]
+    assert refused(fit_envelope(c, n, worse)) == ["never-best", "exponent-reaches-zero"]
     assert refused(fit_envelope(c, n, better))[0] == "never-best"
     assert "the size N = 64M is never the best" in fit_envelope(c, n, better).sentence()
     nothing = fit_envelope([], [], [])
@@ -88,3 +88,14 @@ def test_what_is_no_table_of_curves_is_an_error() -> None:
         fit_envelope([1e15, -1.0], [1e6, 1e6], [3, 2])
     with pytest.raises(UsageError, match="confidence"):
         fit_envelope(*curves(), confidence=1.0)
+
+
+def test_a_size_left_behind_by_all_others_is_named_and_not_counted() -> None:
+    sizes = np.geomspace(1e6, 1024e6, 6)
+    c, n, loss = curves(sizes)
+    within, last = (fit_envelope(c, n, np.where(n == sizes[at], loss * 1.3, loss)) for at in (3, 5))
+    assert refused(within)[0] == "never-best"
+    assert "64M" in within.sentence()
+    # The largest may only not have been trained for long enough.
+    assert last.verdict == "identified"
+    assert "(4 crossings of 6 curves)" in last.sentence()

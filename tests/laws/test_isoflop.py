@@ -95,3 +95,19 @@ def test_everything_is_told_as_json() -> None:
 def test_a_number_that_is_none_is_named_with_its_row() -> None:
     with pytest.raises(DataError, match=r"row 1 .*: c is 0.0, not a positive number; give the FLOPs"):
         fit_isoflop([1e18, 0], [1e6, 1e6], [2, 2])
+
+
+@pytest.mark.parametrize("exponent", [0.0, -0.4])
+def test_a_best_size_that_does_not_rise_with_compute_is_refused(exponent: float) -> None:
+    _, _, loss = profiles(0.002)
+    away = np.tile(np.linspace(-1.2, 1.2, 7) + 0.2, len(BUDGETS))
+    fit = fit_isoflop(np.repeat(BUDGETS, 7), 1e8 * (np.repeat(BUDGETS, 7) / 1e18) ** exponent * np.exp(away), loss)
+    assert [reason.name for reason in fit.reasons] == ["exponent-reaches-zero"]
+
+
+def test_a_budget_that_is_not_used_is_not_counted() -> None:
+    c, n, loss = profiles(0.002)
+    few = fit_isoflop(c[4:], n[4:], loss[4:])
+    assert few.budgets[0].problem == "under 4 sizes"
+    assert "(3 of 4 budgets, 21 runs)" in few.sentence()
+    assert "(3 of 4 budgets, 21 runs)" in few.method

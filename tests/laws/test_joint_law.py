@@ -9,7 +9,7 @@ from scipy.optimize import linprog, minimize, minimize_scalar
 from scaling_lab.errors import DataError, UsageError
 from scaling_lab.laws import JointLawFit, fit_joint_law
 from scaling_lab.laws.joint.robustness import Objective
-from scaling_lab.laws.joint.solver import objective, resolve
+from scaling_lab.laws.joint.solver import descend, objective, resolve, solve
 from scaling_lab.laws.joint.surface import Points, gradient, hessian, log_loss_at
 
 RUNS = 240
@@ -201,3 +201,28 @@ def test_a_number_that_is_none_is_named_with_its_row() -> None:
         fit_joint_law(n, d, loss)
     with pytest.raises(UsageError, match="positive delta"):
         fit_joint_law(n, n, loss, delta=0)
+
+
+@pytest.mark.parametrize("factor", [1.3, 2.0, 4.0])
+def test_a_run_far_off_leads_to_no_other_optimum(factor: float) -> None:
+    """Least squares is led astray by it, where Huber's loss is made for it."""
+    n, d = (axis.ravel() for axis in np.meshgrid(np.geomspace(1e7, 1e9, 5), np.geomspace(1e9, 1e11, 5)))
+    for seed in range(20):
+        random = np.random.default_rng(seed)
+        losses = (1.7 + 400 / n**0.34 + 410 / d**0.28) * (1 + 0.003 * random.standard_normal(25))
+        losses[random.integers(25)] *= factor
+        points, weights = Points(n, d, losses), np.ones((1, 25))
+        x, y = points.centre
+        theta = np.array([[np.log(1.7), np.log(400) - 0.34 * x, 0.34, np.log(410) - 0.28 * y, 0.28]])
+        for delta in (1e-2, 1e-3):
+            theta = descend(points, weights, theta, delta)
+        from_the_truth = objective(points, weights, theta, 1e-3)[0]
+        assert objective(points, weights, solve(points, 1e-3)[None], 1e-3)[0] <= from_the_truth * (1 + 1e-6), seed
+
+
+def test_the_order_of_runs_moves_no_interval() -> None:
+    n, d, loss = runs()
+    order = np.random.default_rng(1).permutation(RUNS)
+    one, other = fit_joint_law(n, d, loss, resamples=50), fit_joint_law(n[order], d[order], loss[order], resamples=50)
+    assert one.alpha == other.alpha
+    assert [point.row for point in one.dropped] == order[[point.row for point in other.dropped]].tolist()

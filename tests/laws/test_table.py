@@ -22,6 +22,7 @@ def written(folder: Path, text: str) -> Path:
         ("Num Params,L", "n", "Num Params"),
         ("size,n,loss", "n", "n"),
         ("model_size,val_loss", "loss", "val_loss"),
+        ("n,loss,val/loss", "loss", "val/loss"),
         ("n,Training Tokens,loss", "d", "Training Tokens"),
         ("n,Training FLOP,loss", "c", "Training FLOP"),
         ("n,width", "loss", None),
@@ -83,3 +84,19 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bytes.csv").write_bytes(b"n,loss\n\xff\xfe\x00")
     with pytest.raises(DataError, match="not a CSV file"):
         read_table(tmp_path / "bytes.csv")
+
+
+def test_a_column_of_names_gives_way_to_one_of_numbers(tmp_path: Path) -> None:
+    table = read_table(written(tmp_path, "\nsize,model size,loss\ntiny,1e6,2\nsmall,4e6,1.8\n"))
+    assert table.find("n") == "model size"
+    assert table.column("n").tolist() == [1e6, 4e6]
+
+
+def test_a_name_that_two_columns_have_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="two columns are named 'loss'"):
+        read_table(written(tmp_path, "loss,n,loss\n2,1e6,3\n")).column("loss")
+
+
+def test_a_comma_that_may_be_a_decimal_one_is_no_thousand(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="loss is '5,352', not a positive number"):
+        read_table(written(tmp_path, "n;loss\n1e6;5,352\n")).column("loss")

@@ -158,3 +158,14 @@ def test_a_refusal_is_one_sentence_with_its_reason_and_its_cure():
         "No exponent can be claimed from these 5 runs: the loss rises by 5.56 % from N = 400K to N = 1.6M. "
         "Train N = 1.6M again with two more seeds, and tune its learning rate if it is still no better."
     )
+
+
+def test_rows_that_are_pasted_twice_are_no_seeds() -> None:
+    n, losses = np.array([1e5, 4e5, 1.6e6, 6.4e6, 25.6e6]), np.array([2.39, 1.81, 1.46, 1.17, 1.01])
+    fit = fit_power_law(np.tile(n, 2), np.tile(losses, 2))
+    assert fit.reasons[0].name == "copied-rows"
+    assert "5 rows repeat another's size and loss" in fit.sentence()
+    # Seeds that agree among others that do not may agree by chance.
+    seeds = np.concatenate((losses, losses * 1.001, losses * 0.999))
+    seeds[5] = seeds[0]
+    assert "copied-rows" not in [reason.name for reason in fit_power_law(np.tile(n, 3), seeds).reasons]

@@ -11,7 +11,7 @@ runs (Efron, 1979): they cover noise and which runs were made, not a wrong form 
 Shapes: P points, R resamples.
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from math import inf, nan
 from typing import Any
 
@@ -43,6 +43,10 @@ RESAMPLES = 1000
 # Of a decoder's forward and backward pass, a parameter and token: C = 6·N·D (Kaplan et al., 2001.08361).
 FLOPS_PER_PARAMETER_AND_TOKEN = 6.0
 
+CAVEATS = (
+    "The intervals cover noise, not a wrong form of law.",
+    "They take runs for independent: several points of one run's curve are not, and make them too narrow.",
+)
 NAMES = ("e", "a", "alpha", "b", "beta")
 
 
@@ -123,6 +127,8 @@ class JointLawFit:
     def predict(self, n: float, d: float) -> JointPrediction:
         """The loss of one run more, the mean of many such, with its interval."""
         places = checked_rows(n=n, d=d)
+        if not self.fitted:
+            return JointPrediction(float(n), float(d), nan, nan, nan)
         loss, of_resamples = self._losses(self.theta[None], *places)[0], self._losses(self.resampled, *places)[:, 0]
         around = _interval(float(loss[0]), of_resamples, self.confidence)
         return JointPrediction(float(n), float(d), around.value, around.low, around.high)
@@ -142,14 +148,14 @@ class JointLawFit:
             float(self.surface(best, c / flops_per_nd / best)[0]),
         )
 
-    def sentence(self) -> str:
-        """The law for people, or why there is none and what would make one."""
+    def sentence(self, d: str = "D") -> str:
+        """The law for people, or why there is none and what would make one. d: what tokens are called in it."""
         if self.reasons:
             return refusal("joint law", self.n_points, self.reasons[0])
         alpha, beta = (wording.with_range(one.value, one.low, one.high) for one in (self.alpha, self.beta))
         return (
-            f"Validation loss falls as L(N, D) = {self.e.value:.3g} + {self.a.value:.3g}/N^{alpha[0]} + "
-            f"{self.b.value:.3g}/D^{beta[0]} nats a token; {wording.percent(self.confidence)} intervals: "
+            f"Validation loss falls as L(N, {d}) = {self.e.value:.3g} + {self.a.value:.3g}/N^{alpha[0]} + "
+            f"{self.b.value:.3g}/{d}^{beta[0]} nats a token; {wording.percent(self.confidence)} intervals: "
             f"alpha {alpha[1]} to {alpha[2]}, beta {beta[1]} to {beta[2]} ({wording.counted(self.n_points, 'run')})."
         )
 
@@ -174,6 +180,7 @@ class JointLawFit:
                 "leave_largest_out": asdict(self.leave_largest_out) if self.leave_largest_out else None,
                 "n_points": self.n_points,
                 "method": self.method,
+                "caveats": list(CAVEATS),
             }
         )
 
@@ -215,7 +222,10 @@ def fit_joint_law(
         raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
     if not delta > 0 or resamples < 1:
         raise UsageError(f"delta is {delta}, resamples {resamples}; give a positive delta and at least one resample")
-    points = Points(*checked_rows(n=n, d=d, loss=loss))
+    n_P, d_P, loss_P = checked_rows(n=n, d=d, loss=loss)
+    # So that which rows a resample draws does not hang on the order they came in.
+    order = np.lexsort((loss_P, d_P, n_P))
+    points = Points(n_P[order], d_P[order], loss_P[order])
     taken = {"huber": delta, "lad": LAD_DELTA, "lsq": inf}[objective]
     if points.n_points <= N_PARAMETERS:
         return _no_fit(points, objective, taken, confidence)
@@ -232,7 +242,7 @@ def fit_joint_law(
         delta=taken,
         reasons=judge(points, confidence, around),
         sensitivity=sensitivity(points, objective, taken),
-        dropped=dropped_points(points, theta, taken),
+        dropped=tuple(replace(point, row=int(order[point.row])) for point in dropped_points(points, theta, taken)),
         leave_largest_out=leave_largest_out(points, taken),
         points=points,
         theta=theta,

@@ -13,7 +13,7 @@ Shapes: F fits, P points, G points of a grid.
 import numpy as np
 from numpy.typing import NDArray
 
-from scaling_lab.laws.joint.surface import N_PARAMETERS, Points, gradient, hessian, log_loss_at
+from scaling_lab.laws.joint.surface import LOG_A, LOG_B, N_PARAMETERS, E, Points, gradient, hessian, log_loss_at
 from scaling_lab.laws.sizes import Array
 
 # What counts as least absolute deviations: ten times finer moves no digit that is shown.
@@ -26,9 +26,14 @@ MOST_STEPS = 200
 LEAST_DAMPING = 1e-3
 # A resample's fit is near enough to that of all points to be begun at this delta.
 NEAR = 1e-3
+# Where the best by absolute deviations, which need not be led up to, come along.
+JOIN = 3e-3
 # Fits that are worked on together: their arrays stay in the cache.
 FITS_AT_ONCE = 128
 EXPONENTS = np.geomspace(0.03, 1.5, 41)
+FEW_EXPONENTS = EXPONENTS[::5]
+ROBUST_STARTS = 1
+REWEIGHTINGS = 2
 
 
 def huber(residual: Array, delta: float) -> Array:
@@ -46,12 +51,21 @@ def objective(points: Points, weights_FP: Array, theta_F5: Array, delta: float) 
 
 
 def solve(points: Points, delta: float) -> Array:
-    """(5,) the fit to all points: least squares from a grid of exponents, and from there to delta."""
-    weights_1P = np.ones((1, points.n_points))
-    theta_15 = start(points)[None]
+    """(5,) the fit to all points: from a grid of exponents by least squares, and from there to delta.
+
+    A run far off pulls least squares into another valley, E = 0 most often, that a smaller delta does not lead out of;
+    so the best of the grid by absolute deviations come along, and at each delta the better half goes on.
+    """
+    theta = start(points)[None]
+    joined = False
     for level in _levels(delta):
-        theta_15 = descend(points, weights_1P, theta_15, level)
-    return theta_15[0]
+        if not joined and level <= max(JOIN, delta) < np.inf:
+            theta, joined = np.concatenate((theta, robust_starts(points))), True
+        weights = np.ones((len(theta), points.n_points))
+        theta = descend(points, weights, theta, level)
+        order = np.argsort(objective(points, weights, theta, level), kind="stable")
+        theta = theta[order[: (len(theta) + 1) // 2]]
+    return theta[0]
 
 
 def resampling(n_points: int, count: int, seed: int) -> Array:
@@ -133,6 +147,32 @@ def _curvature(
     return hessian(points, pull, stiffness, shares)
 
 
+def robust_starts(points: Points) -> Array:
+    """(ROBUST_STARTS, 5) the best over a coarser grid of both exponents by absolute deviations, reweighted to."""
+    alpha_G, beta_G = (grid.ravel() for grid in np.meshgrid(FEW_EXPONENTS, FEW_EXPONENTS, indexing="ij"))
+    u_EP, v_EP = np.exp(-FEW_EXPONENTS[:, None] * points.x), np.exp(-FEW_EXPONENTS[:, None] * points.y)
+    u_GP, v_GP = np.repeat(u_EP, len(v_EP), axis=0), np.tile(v_EP, (len(u_EP), 1))
+    columns_GP3 = np.stack((np.ones_like(u_GP), u_GP, v_GP), axis=-1) / points.loss[:, None]
+    weight_GP = np.ones((len(alpha_G), points.n_points))
+    solved, far_GP = np.empty(0), weight_GP
+    for _ in range(REWEIGHTINGS):
+        weighted = (columns_GP3 * weight_GP[..., None]).swapaxes(1, 2)
+        normal = weighted @ columns_GP3
+        ridge = 1e-12 * np.einsum("gii->gi", normal)[..., None] * np.eye(3)
+        solved = np.linalg.solve(normal + ridge, weighted.sum(axis=2)[..., None])
+        far_GP = np.abs((columns_GP3 @ solved)[..., 0] - 1)
+        weight_GP = 1 / np.maximum(far_GP, NEAR)
+    best = np.argsort(far_GP.sum(axis=1), kind="stable")[:ROBUST_STARTS]
+    return _begun(points, alpha_G, beta_G, solved[..., 0])[best]
+
+
+def _begun(points: Points, alpha_G: Array, beta_G: Array, solved_G3: Array) -> Array:
+    """(G, 5) theta of exponents and closed forms E, A and B."""
+    # A term that would be negative begins as a hundredth of the least loss: a logarithm can't be less than nothing.
+    log_e, log_a, log_b = np.log(np.maximum(solved_G3, 0.01 * points.loss.min())).T
+    return np.stack((log_e, log_a, alpha_G, log_b, beta_G), axis=1)
+
+
 def start(points: Points) -> Array:
     """(5,) the best of relative least squares over a grid of both exponents, E, A and B in closed form at each."""
     alpha_G, beta_G = (grid.ravel() for grid in np.meshgrid(EXPONENTS, EXPONENTS, indexing="ij"))
@@ -152,9 +192,8 @@ def start(points: Points) -> Array:
     right[..., 2] = (v_EP @ (weight * points.loss))[None]
     ridge = 1e-12 * np.einsum("...ii->...i", normal)[..., None] * np.eye(3)
     solved = np.linalg.solve(normal + ridge, right[..., None])[..., 0].reshape(-1, 3)
-    # A term that would be negative begins as a hundredth of the least loss: a logarithm can't be less than nothing.
-    solved = np.maximum(solved, 0.01 * points.loss.min())
-    theta_G5 = np.stack((np.log(solved[:, 0]), np.log(solved[:, 1]), alpha_G, np.log(solved[:, 2]), beta_G), axis=1)
+    theta_G5 = _begun(points, alpha_G, beta_G, solved)
+    solved = np.exp(theta_G5[:, [E, LOG_A, LOG_B]])
     normal, right = normal.reshape(-1, 3, 3), right.reshape(-1, 3)
     # Without the square of the losses themselves, which all grid points share.
     rss = np.einsum("gi,gij,gj->g", solved, normal, solved) - 2 * np.einsum("gi,gi->g", solved, right)
