@@ -31,7 +31,7 @@ JOIN = 3e-3
 # Fits that are worked on together: their arrays stay in the cache.
 FITS_AT_ONCE = 128
 EXPONENTS = np.geomspace(0.03, 1.5, 41)
-FEW_EXPONENTS = EXPONENTS[::5]
+FEW_EXPONENTS = EXPONENTS[::7]
 ROBUST_STARTS = 1
 REWEIGHTINGS = 2
 
