@@ -278,8 +278,8 @@ def _unbounded(budgets: tuple[Budget, ...]) -> Reason:
 def _reaches_zero(exponent: Interval) -> Reason:
     return Reason(
         "exponent-reaches-zero",
-        f"The interval of the exponent, {exponent.low:.3g} to {exponent.high:.3g}, reaches 0: these budgets don't show "
-        "that the best size rises with compute.",
+        f"The interval of the exponent, {exponent.low:.3g} to {exponent.high:.3g}, is not all above 0: these budgets "
+        "don't show that the best size rises with compute.",
         "Train budgets that are further apart.",
     )
 

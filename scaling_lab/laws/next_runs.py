@@ -13,7 +13,7 @@ import numpy as np
 
 from scaling_lab.laws import wording
 from scaling_lab.laws.power_law import PowerLawFit
-from scaling_lab.laws.region import N_PARAMETERS, Noise, expected_alpha_interval
+from scaling_lab.laws.region import N_PARAMETERS, ROUNDING, Noise, expected_alpha_interval
 from scaling_lab.laws.sizes import Array, Sizes
 
 # Two more seeds at a time: with one, noise rests on a single difference.
@@ -55,7 +55,7 @@ def next_runs(fit: PowerLawFit, cost: Callable[[float], float] = float) -> tuple
     cost: of one run of n parameters. By default n itself: at a fixed number of tokens FLOPs go by it.
     """
     sizes, variance = fit.sizes, fit.noise.variance
-    if not (fit.fitted and fit.alpha.value > 0 and 0 < variance < inf):
+    if not (fit.fitted and fit.alpha.value > 0 and ROUNDING**2 < variance < inf):
         return ()
     now = _half_width(fit, sizes.n, sizes.seeds)
     found = []

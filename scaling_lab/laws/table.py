@@ -8,13 +8,13 @@ import csv
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import inf
 from pathlib import Path
 
 import numpy as np
 
 from scaling_lab.errors import DataError, UsageError
-from scaling_lab.laws.sizes import Array
+from scaling_lab.laws.sizes import LEAST, MOST, Array
 
 # Names as they are found: in lower case, all but letters and digits left out. The first that a table has is taken.
 USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -79,8 +79,9 @@ class Table:
     def _number(self, row: Sequence[str], place: int, line: int) -> float:
         text = row[place].strip() if place < len(row) else ""
         number = None if self.delimiter != "," and _ONE_GROUP.fullmatch(text) else number_of(text)
-        if number is None or not isfinite(number) or number <= 0:
-            said = f"is {text!r}, not a positive number" if text else "is empty"
+        if number is None or not LEAST <= number <= MOST:
+            said = f"is {text!r}, {'which no run has' if number and 0 < number < inf else 'not a positive number'}"
+            said = said if text else "is empty"
             raise DataError(f"{self.path}:{line}: {self.names[place]} {said}; mend the line or leave it out")
         return number
 

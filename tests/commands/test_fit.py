@@ -239,6 +239,7 @@ def test_an_exact_law_has_nothing_to_narrow(scaling_lab: CommandLine, tmp_path: 
         ended = scaling_lab("fit", str(path))
         assert (ended.code, ended.err) == (0, "")
         assert "alpha 0.340000" in ended.out
+        assert "What would narrow" not in ended.out
 
 
 def test_points_of_curves_are_no_sizes(scaling_lab: CommandLine, tmp_path: Path) -> None:
