@@ -35,6 +35,8 @@ from scaling_lab.laws.verdict import Reason, refusal
 # Below, a second pass is worth nothing; above, a hundredth is worth as much as the first.
 GRID: Array = np.geomspace(0.2, 200, 36)
 RESAMPLES = 200
+# An R* with this many times the least objective is the best of no resample: its surface stays as fitted to all runs.
+HOPELESS = 4.0
 FEWEST_LEVELS = 3
 # A study that stops here sees next to nothing of R*: four passes cost almost nothing.
 FEWEST_PASSES = 6
@@ -145,12 +147,11 @@ def fit_repetition(
         [objective_of(points, evenly, theta[None], taken)[0] for points, theta in zip(tables, fits, strict=True)]
     )
     drawn = resampling(len(n_P), RESAMPLES, seed)
-    values_GR = np.stack(
-        [
-            objective_of(points, drawn, resolve(points, drawn, theta, taken), taken)
-            for points, theta in zip(tables, fits, strict=True)
-        ]
-    )
+    values_GR = np.empty((len(GRID), RESAMPLES))
+    hopeless_G = grid_G > HOPELESS * grid_G.min()
+    for row, (points, theta, hopeless) in enumerate(zip(tables, fits, hopeless_G.tolist(), strict=True)):
+        again = np.tile(theta, (RESAMPLES, 1)) if hopeless else resolve(points, drawn, theta, taken)
+        values_GR[row] = objective_of(points, drawn, again, taken)
     value = _refined(n_P, d_P, u_P, loss_P, taken, int(np.argmin(grid_G)))
     low, high = np.quantile(_lowest(values_GR), ((1 - confidence) / 2, (1 + confidence) / 2))
     r_star = Interval(value, min(float(low), value), max(float(high), value))
