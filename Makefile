@@ -18,8 +18,6 @@ PEER_PACKAGES := torch==2.13.0 transformers==5.24.0 accelerate==1.15.0 lightning
 # Without what it pins, an older torch among it.
 LITGPT := litgpt==0.5.13
 INSTALL_ALONE := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
-# Tests with real processes mostly wait for one another.
-WORKERS = $(shell $(BIN)/python -c 'import os; print(os.cpu_count() + 2)')
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/$(VENV)/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
@@ -47,11 +45,11 @@ study: install  ## default corpus, five mini sizes, the law and its report
 	$(BIN)/scaling-lab study --ladder mini
 
 test: check  ## lint, types and the whole suite
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n auto
 
 # What talks to W&B again, by the real SDK of the oldest release that is promised to work.
 test-oldest-wandb: $(OLDEST_WANDB)  ## the tests that use the W&B SDK, with its oldest release
-	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n $(WORKERS) $(OLDEST_TESTS)
+	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n auto $(OLDEST_TESTS)
 
 $(OLDEST_WANDB): $(DEV)
 	$(INSTALL_ALONE) --target $@ wandb==$(notdir $@) sentry-sdk==2.75.0
