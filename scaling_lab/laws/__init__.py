@@ -1,5 +1,6 @@
 """Laws: functions fitted to finished runs, each with intervals that cover and a verdict on whether it may be used."""
 
+from scaling_lab.laws.best_size import BestSize
 from scaling_lab.laws.comparison import (
     FormCompared,
     compare_curve_forms,
@@ -8,7 +9,7 @@ from scaling_lab.laws.comparison import (
     compare_repetition_forms,
 )
 from scaling_lab.laws.envelope import Crossing, EnvelopeFit, fit_envelope
-from scaling_lab.laws.isoflop import BestSize, Budget, IsoFlopFit, fit_isoflop
+from scaling_lab.laws.isoflop import Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
 from scaling_lab.laws.leave_out import LeaveLargestOut, LeftOut
 from scaling_lab.laws.next_runs import NextRuns, next_runs

@@ -24,11 +24,10 @@ from scipy.special import stdtrit
 
 from scaling_lab.errors import UsageError
 from scaling_lab.laws import wording
-from scaling_lab.laws.isoflop import BestSize
-from scaling_lab.laws.json_ready import json_ready
+from scaling_lab.laws.best_size import BestSize, BestSizeFit, exponent_reaches_zero
 from scaling_lab.laws.region import Interval
 from scaling_lab.laws.sizes import SAME_SIZE, Array, checked_rows
-from scaling_lab.laws.verdict import Reason, refusal
+from scaling_lab.laws.verdict import Reason
 
 # As many as a line has coefficients, and one to contradict them.
 FEWEST_CROSSINGS = 3
@@ -52,21 +51,12 @@ class Crossing:
 
 
 @dataclass(frozen=True, eq=False)
-class EnvelopeFit:
-    """N(C) = scale·C^exponent. crossings: of neighbouring sizes. n_points: of all curves."""
+class EnvelopeFit(BestSizeFit):
+    """N(C) of whole curves. crossings: of neighbouring sizes, those that were not found among them."""
 
-    exponent: Interval
-    scale: Interval
-    confidence: float
+    row = "point"
     crossings: tuple[Crossing, ...]
-    reasons: tuple[Reason, ...]
-    n_points: int
     line: "_Line | None" = field(repr=False)
-
-    @property
-    def verdict(self) -> str:
-        """ "identified" or "not identified"; only the first may be extrapolated."""
-        return "not identified" if self.reasons else "identified"
 
     @property
     def fitted(self) -> bool:
@@ -76,8 +66,8 @@ class EnvelopeFit:
     @property
     def method(self) -> str:
         return (
-            f"a line through logarithms of {wording.counted(len(_found(self.crossings)), 'crossing')} of curves of "
-            f"neighbouring sizes; Student's {wording.percent(self.confidence)} intervals"
+            f"a line through logarithms of the crossings of neighbouring sizes' curves ({self.used}); Student's "
+            f"{wording.percent(self.confidence)} intervals"
         )
 
     def predict(self, c: float) -> BestSize:
@@ -88,36 +78,13 @@ class EnvelopeFit:
         n = self.line.at(log_c, self.confidence).exp()
         return BestSize(float(c), n.value, n.low, n.high)
 
-    def sentence(self) -> str:
-        """The law for people, or why there is none and what would make one."""
-        if self.reasons:
-            return refusal("law of the best size", self.n_points, self.reasons[0], of="point")
-        exponent, low, high = wording.with_range(self.exponent.value, self.exponent.low, self.exponent.high)
-        return (
-            f"The best size rises as N(C) = {self.scale.value:.3g}·C^{exponent}, {wording.percent(self.confidence)} "
-            f"interval of the exponent {low} to {high} ({wording.counted(len(_found(self.crossings)), 'crossing')} of "
-            f"{wording.counted(len(self.crossings) + 1, 'curve')})."
-        )
+    @property
+    def used(self) -> str:
+        crossings = wording.counted(len(_found(self.crossings)), "crossing")
+        return f"{crossings} of {wording.counted(len(self.crossings) + 1, 'curve')}"
 
-    def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
-        """Everything, ready for JSON, with the best size for each c of predict_at."""
-        places = np.asarray(predict_at, dtype=np.float64).ravel().tolist()
-        return json_ready(
-            {
-                "form": "N(C) = scale*C^exponent",
-                "sentence": self.sentence(),
-                "verdict": self.verdict,
-                "reasons": [asdict(reason) for reason in self.reasons],
-                "exponent": asdict(self.exponent),
-                "scale": asdict(self.scale),
-                "confidence": self.confidence,
-                "predictions": [asdict(self.predict(c)) for c in places],
-                "crossings": [asdict(crossing) for crossing in self.crossings],
-                "n_points": self.n_points,
-                "method": self.method,
-                "caveats": [CAVEAT],
-            }
-        )
+    def evidence(self) -> dict[str, Any]:
+        return {"crossings": [asdict(crossing) for crossing in self.crossings], "caveats": [CAVEAT]}
 
 
 @dataclass(frozen=True)
@@ -167,13 +134,14 @@ def fit_envelope(c: ArrayLike, n: ArrayLike, loss: ArrayLike, *, confidence: flo
     line = _line(crossings)
     nothing = Interval(nan, nan, nan)
     exponent = nothing if line is None else line.exponent(confidence)
-    reasons = (_few(curves, crossings), _disordered(crossings), _reaches_zero(exponent, confidence))
+    cure = "Train a size in between or beyond, and tune the learning rate of those whose crossings are off the line."
+    reasons = [reason for reason in (_few(curves, crossings), _disordered(crossings)) if reason]
     return EnvelopeFit(
         exponent=exponent,
         scale=nothing if line is None else line.at(0.0, confidence).exp(),
         confidence=confidence,
         crossings=crossings,
-        reasons=tuple(reason for reason in reasons if reason),
+        reasons=(*reasons, *exponent_reaches_zero(exponent, confidence, "crossings", cure)),
         n_points=len(c_P),
         line=line,
     )
@@ -267,17 +235,6 @@ def _between(crossings: tuple[Crossing, ...], found: list[Crossing]) -> Reason |
         f"The curves of {_pair(apart[0])} do not cross, though those of smaller and of larger sizes do: one of the two "
         "is never the best.",
         "Tune the learning rate of both and train them again, or leave out the one that is off.",
-    )
-
-
-def _reaches_zero(exponent: Interval, confidence: float) -> Reason | None:
-    if not exponent.low <= 0:
-        return None
-    return Reason(
-        "exponent-reaches-zero",
-        f"The {wording.percent(confidence)} interval of the exponent reaches {exponent.low:.2g}: these crossings don't "
-        "show that the best size rises with compute.",
-        "Train a size in between or beyond, and tune the learning rate of those whose crossings are off the line.",
     )
 
 

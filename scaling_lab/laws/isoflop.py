@@ -23,10 +23,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from scaling_lab.errors import UsageError
 from scaling_lab.laws import wording
-from scaling_lab.laws.json_ready import json_ready
+from scaling_lab.laws.best_size import BestSize, BestSizeFit, exponent_reaches_zero
 from scaling_lab.laws.region import Interval
 from scaling_lab.laws.sizes import Array, checked_rows
-from scaling_lab.laws.verdict import Reason, refusal
+from scaling_lab.laws.verdict import Reason
 
 FEWEST_BUDGETS = 3
 # One more than a parabola's coefficients.
@@ -48,34 +48,15 @@ class Budget:
     problem: str | None
 
 
-@dataclass(frozen=True)
-class BestSize:
-    """The best number of parameters for c FLOPs, with its confidence interval."""
-
-    c: float
-    n: float
-    low: float
-    high: float
-
-
 @dataclass(frozen=True, eq=False)
-class IsoFlopFit:
-    """N(C) = scale·C^exponent. level: ln N at ln C = centre. drawn: (R, 2), draws of level and exponent."""
+class IsoFlopFit(BestSizeFit):
+    """N(C) of runs at a few budgets. level: ln N at ln C = centre. drawn: (R, 2), draws of level and exponent."""
 
-    exponent: Interval
-    scale: Interval
-    confidence: float
+    row = "run"
     budgets: tuple[Budget, ...]
-    reasons: tuple[Reason, ...]
-    n_points: int
     centre: float
     level: float
     drawn: Array = field(repr=False)
-
-    @property
-    def verdict(self) -> str:
-        """ "identified" or "not identified"; only the first may be extrapolated."""
-        return "not identified" if self.reasons else "identified"
 
     @property
     def fitted(self) -> bool:
@@ -85,7 +66,7 @@ class IsoFlopFit:
     @property
     def method(self) -> str:
         return (
-            f"a parabola in ln N at each budget ({self._used()}) and a line through the logarithms of their vertices; "
+            f"a parabola in ln N at each budget ({self.used}) and a line through the logarithms of their vertices; "
             f"{wording.percent(self.confidence)} intervals from {DRAWS:,} draws of the coefficients"
         )
 
@@ -98,42 +79,16 @@ class IsoFlopFit:
         n = around.exp()
         return BestSize(float(c), n.value, n.low, n.high)
 
-    def sentence(self) -> str:
-        """The law for people, or why there is none and what would make one."""
-        if self.reasons:
-            return refusal("law of the best size", self.n_points, self.reasons[0])
-        exponent, low, high = wording.with_range(self.exponent.value, self.exponent.low, self.exponent.high)
-        return (
-            f"The best size rises as N(C) = {self.scale.value:.3g}·C^{exponent}, {wording.percent(self.confidence)} "
-            f"interval of the exponent {low} to {high} ({self._used()})."
-        )
-
-    def _used(self) -> str:
+    @property
+    def used(self) -> str:
         used = [budget for budget in self.budgets if budget.problem is None]
         runs = wording.counted(sum(budget.n_points for budget in used), "run")
         if len(used) < len(self.budgets):
             return f"{len(used)} of {len(self.budgets)} budgets, {runs}"
         return f"{wording.counted(len(used), 'budget')}, {runs}"
 
-    def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
-        """Everything, ready for JSON, with the best size for each c of predict_at."""
-        places = np.asarray(predict_at, dtype=np.float64).ravel().tolist()
-        return json_ready(
-            {
-                "form": "N(C) = scale*C^exponent",
-                "sentence": self.sentence(),
-                "verdict": self.verdict,
-                "reasons": [asdict(reason) for reason in self.reasons],
-                "exponent": asdict(self.exponent),
-                "scale": asdict(self.scale),
-                "confidence": self.confidence,
-                "predictions": [asdict(self.predict(c)) for c in places],
-                "budgets": [asdict(budget) for budget in self.budgets],
-                "n_points": self.n_points,
-                "method": self.method,
-                "caveats": [CAVEAT],
-            }
-        )
+    def evidence(self) -> dict[str, Any]:
+        return {"budgets": [asdict(budget) for budget in self.budgets], "caveats": [CAVEAT]}
 
 
 @dataclass(frozen=True, eq=False)
@@ -231,8 +186,8 @@ def _line(
     budgets: tuple[Budget, ...], vertices: list[tuple[float, float, Array]], n_points: int, confidence: float
 ) -> IsoFlopFit:
     if len(vertices) < 2:
-        nothing, reasons = Interval(nan, nan, nan), _reasons(budgets, len(vertices), None)
-        return IsoFlopFit(nothing, nothing, confidence, budgets, reasons, n_points, nan, nan, np.empty((0, 2)))
+        nothing, reasons = Interval(nan, nan, nan), _reasons(budgets, len(vertices), None, confidence)
+        return IsoFlopFit(nothing, nothing, confidence, reasons, n_points, budgets, nan, nan, np.empty((0, 2)))
     log_c = np.array([log_c for log_c, _, _ in vertices])
     centre = float(log_c.mean())
     lever = (log_c - centre) / ((log_c - centre) ** 2).sum()
@@ -241,17 +196,19 @@ def _line(
     drawn = np.stack((drawn_BR.mean(axis=0), lever @ drawn_BR), axis=1)
     around = _interval(exponent, drawn[:, 1], confidence)
     scale = _interval(level - exponent * centre, drawn @ np.array([1.0, -centre]), confidence)
-    reasons = _reasons(budgets, len(vertices), around)
-    return IsoFlopFit(around, scale.exp(), confidence, budgets, reasons, n_points, centre, level, drawn)
+    reasons = _reasons(budgets, len(vertices), around, confidence)
+    return IsoFlopFit(around, scale.exp(), confidence, reasons, n_points, budgets, centre, level, drawn)
 
 
-def _reasons(budgets: tuple[Budget, ...], n_good: int, exponent: Interval | None) -> tuple[Reason, ...]:
+def _reasons(
+    budgets: tuple[Budget, ...], n_good: int, exponent: Interval | None, confidence: float
+) -> tuple[Reason, ...]:
     if n_good >= FEWEST_BUDGETS:
         if exponent is None:
             return ()
         if not np.isfinite(exponent.high - exponent.low):
             return (_unbounded(budgets),)
-        return () if exponent.low > 0 else (_reaches_zero(exponent),)
+        return exponent_reaches_zero(exponent, confidence, "budgets", "Train budgets that are further apart.")
     lacking = [f"{budget.c:.2g} FLOPs: {budget.problem}" for budget in budgets if budget.problem]
     told = f" ({'; '.join(lacking[:3])}{'; ...' if len(lacking) > 3 else ''})" if lacking else ""
     return (
@@ -272,15 +229,6 @@ def _unbounded(budgets: tuple[Budget, ...]) -> Reason:
         f"Noise hides the least loss between the sizes of a budget ({wording.listed(flat)} FLOPs): the interval of the "
         "exponent has no ends.",
         "Train those budgets' sizes again with more seeds, or sizes further from the best one.",
-    )
-
-
-def _reaches_zero(exponent: Interval) -> Reason:
-    return Reason(
-        "exponent-reaches-zero",
-        f"The interval of the exponent, {exponent.low:.3g} to {exponent.high:.3g}, is not all above 0: these budgets "
-        "don't show that the best size rises with compute.",
-        "Train budgets that are further apart.",
     )
 
 

@@ -10,7 +10,7 @@
 Qu et al., MuPT (2404.06393): D tokens are read, U of them unique, and a pass is worth k of the one before it. The GELU
 is what too many passes do: the loss rises again. The paper gives no constants, so they are always fitted; a table has a
 line for each point of a curve, and the points of one N and one U are a curve. Of 80 random laws without noise,
-of three to six N and two to four U, a, b and k came back to eight digits or more.
+of three to six N and two to four U, a, b and k came back to eight digits or more; the starts were chosen on these.
 
 Shapes: P points, R resamples, 11 parameters (as `surface` has them).
 """
