@@ -93,9 +93,10 @@ def main() -> None:
 
         restart_with_fast_allocator()
     code = exit_code()
-    if "wandb" in sys.modules:
-        # A run is finished by now. The SDK's exit hooks would wait for its service without limit, or print the
-        # traceback of its death; the service ends by itself with its parent.
+    if {"torch", "wandb"} & sys.modules.keys():
+        # Whatever was begun is written by now. Torch's native threads can abort an interpreter that is taken down
+        # under them, which fails a run of torchrun's that had ended well. The SDK's exit hooks would wait for its
+        # service without limit, or print the traceback of its death; the service ends by itself with its parent.
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
