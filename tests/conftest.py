@@ -9,9 +9,14 @@ from pathlib import Path
 
 import pytest
 from cli_in_process import CommandLine, Ended
+from hypothesis import HealthCheck, settings
 from servers import RunningServer, running_server
 
 from scaling_lab.commands.app import exit_code
+
+# A slow or busy machine fails no test, and no run hangs on what another one found.
+settings.register_profile("any machine", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

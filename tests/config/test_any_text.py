@@ -4,15 +4,12 @@ import contextlib
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.config import RunConfig, load_config
 from scaling_lab.config.fields import FIELDS
 from scaling_lab.errors import ConfigError
-
-# Neither a slow machine nor an earlier run decides whether these pass.
-ANY_MACHINE = settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 _MARKS = list("\n\n\n:  -{}[],#&*!|>'\"%@`\\?~\t\r0")
 _PHRASES = [": ", "\n  ", "- ", "---\n", "size: tiny\n", "model:\n", "  d_model: ", "recipe:\n", "tags: [", "seed"]
@@ -39,13 +36,13 @@ def _check_read_or_refused(tmp_path_factory: pytest.TempPathFactory, text: str) 
         str(refused).encode("utf-8")  # fails on what a terminal could not print
 
 
-@settings(ANY_MACHINE, max_examples=300)
+@settings(max_examples=300)
 @given(text=_yaml_like | st.text())
 def test_any_text_check_read_or_refused_but_never_crashes(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     _check_read_or_refused(tmp_path_factory, text)
 
 
-@settings(ANY_MACHINE, max_examples=100)
+@settings(max_examples=100)
 @given(values=_configurations)
 def test_any_values_are_taken_or_refused_but_never_crash(
     tmp_path_factory: pytest.TempPathFactory, values: dict[str, object]
@@ -53,7 +50,7 @@ def test_any_values_are_taken_or_refused_but_never_crash(
     _check_read_or_refused(tmp_path_factory, yaml.safe_dump(values, allow_unicode=True))
 
 
-@settings(ANY_MACHINE, max_examples=200)
+@settings(max_examples=200)
 @given(key=st.sampled_from(sorted(FIELDS)), text=st.text(max_size=12))
 def test_any_typed_value_is_taken_or_refused_but_never_crashes(key: str, text: str) -> None:
     with contextlib.suppress(ConfigError):

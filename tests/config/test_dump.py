@@ -3,13 +3,10 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaling_lab.config import LADDERS, SIZES, RunConfig, dump_yaml, load_config, resolve_config
-
-# Neither a slow machine nor an earlier run decides whether these pass.
-ANY_MACHINE = settings(database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("ladder", LADDERS)
@@ -22,7 +19,7 @@ def test_a_dumped_configuration_reads_back_equal(folder: Path, ladder: str, size
 _words = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=64)
 
 
-@settings(ANY_MACHINE, max_examples=60)
+@settings(max_examples=60)
 @given(
     tags=st.lists(_words, max_size=5),
     folder_name=_words,

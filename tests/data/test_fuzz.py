@@ -117,7 +117,7 @@ def test_any_bytes_are_documents_or_a_data_error(
         documents(path)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(damaged(), damaged())
 def test_a_damaged_dataset_is_opened_or_refused_and_leaves_no_half_packing(
     tmp_path_factory: pytest.TempPathFactory, train: bytes, val: bytes
@@ -165,7 +165,7 @@ def expected(record: dict[str, Any]) -> list[tuple[Any, Any, Any]]:
     return [(tokens, abc or None, midi_path or None)] if fine and texts_fine else []
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(OBJECTS, st.sampled_from([0, orjson.OPT_INDENT_2]), st.booleans(), st.sampled_from([1, 1 << 19]))
 def test_what_serves_is_what_a_plain_parser_says(
     tmp_path_factory: pytest.TempPathFactory,

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling_lab.data.packing.guide_format import Document, SplitReader, find_splits, write_jsonl
@@ -38,7 +38,6 @@ def read(path: Path, *records: object) -> SplitReader:
     return reader
 
 
-@settings(deadline=None)
 @given(DOCUMENTS)
 def test_what_is_written_is_read_back(tmp_path_factory, written: list[Document]):
     path = tmp_path_factory.mktemp("written") / "data.json"

@@ -3,7 +3,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from scaling_lab.data.packing import json_stream
@@ -33,7 +33,6 @@ def any_chunk(monkeypatch: pytest.MonkeyPatch):
     return lambda size: monkeypatch.setattr(json_stream, "CHUNK_BYTES", size)
 
 
-@settings(deadline=None)
 @given(objects=OBJECTS, chunk_bytes=st.integers(1, 40), indent=st.sampled_from([None, 0, 2]))
 def test_an_array_is_read_the_same_whatever_the_chunks(tmp_path_factory, objects, chunk_bytes, indent):
     path = tmp_path_factory.mktemp("array") / "data.json"
@@ -42,7 +41,6 @@ def test_an_array_is_read_the_same_whatever_the_chunks(tmp_path_factory, objects
         assert values(path, json.dumps(objects, indent=indent).encode()) == objects
 
 
-@settings(deadline=None)
 @given(objects=OBJECTS, chunk_bytes=st.integers(1, 40), line_end=st.sampled_from(["\n", "\r\n", "\n\n  \n"]))
 def test_jsonl_is_read_the_same_whatever_the_chunks(tmp_path_factory, objects, chunk_bytes, line_end):
     path = tmp_path_factory.mktemp("lines") / "data.json"
@@ -120,7 +118,6 @@ def test_an_array_without_its_last_bracket_is_cut(path: Path):
         values(path, b'[{"a": 1}\n')
 
 
-@settings(deadline=None)
 @given(cut=st.integers(1, 46))
 def test_an_array_cut_anywhere_is_refused(tmp_path_factory, cut: int):
     whole = b'[{"tokens": [1, 2]}, {"abc": "}, {", "x": {}}]'

@@ -52,7 +52,7 @@ def test_a_document_of_nothing_but_its_frame_is_left_out(guide):
     assert "1 records left out (nothing between BOS and EOS: 1)" in dataset.warnings[0]
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.lists(st.integers(3, 90), min_size=1, max_size=9).map(tuple), min_size=2, max_size=12, unique=True))
 def test_whatever_is_packed_is_read_back(tmp_path_factory, given_documents: list[tuple[int, ...]]):
     root = tmp_path_factory.mktemp("packed")

@@ -148,7 +148,7 @@ DOCUMENTS = st.lists(
 )
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     DOCUMENTS,
     st.sampled_from([array, indented, lines, packed_lines]),
@@ -187,7 +187,7 @@ def test_neither_the_form_of_a_file_nor_how_it_is_cut_changes_what_is_packed(
     assert found[0] == found[1]
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(st.sets(st.integers(0, 999), min_size=60, max_size=200), st.randoms(use_true_random=False))
 def test_adding_and_reordering_files_moves_none_between_the_splits(
     tmp_path_factory: pytest.TempPathFactory, numbers: set[int], shuffler: Random

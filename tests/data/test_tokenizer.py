@@ -19,7 +19,7 @@ def test_special_ids_come_first_and_characters_in_order():
     assert tokenizer.vocab_size == 8
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.text())
 def test_text_of_known_characters_comes_back_whole(text: str):
     tokenizer = CharTokenizer.train([text])

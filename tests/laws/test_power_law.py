@@ -276,7 +276,7 @@ rows = st.lists(
 )
 
 
-@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+@settings(max_examples=100, derandomize=True)
 @given(rows)
 def test_any_losses_whatever_get_a_verdict_in_pure_json_and_no_warning(runs):
     with warnings.catch_warnings():

@@ -148,7 +148,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(PIECES, max_size=60).map("".join), st.booleans())
 def test_any_tunebook_is_tunes_or_rejected_ones(text: str, begins_well: bool):
     for tune in split_tunes(TUNE + text if begins_well else text):
@@ -197,7 +197,6 @@ def test_a_text_made_to_be_slow_is_read_to_its_end(piece: str):
         assert len(shingles(melody(music))) <= len(music)
 
 
-@settings(deadline=None)
 @given(st.text(alphabet='ABCdefgz|:[]{}()"!+\\%`~-/23, \nPKV\0', max_size=80) | st.text(max_size=40))
 def test_canonical_text_is_its_own_canonical_text(music: str):
     once = canonical(f"X:1\nK:G\n{NOTES * 2}\n{music}")

@@ -111,7 +111,7 @@ def test_the_first_bar_begins_at_0_in_every_voice():
     assert notes[0].duration == Fraction(1, 4) * TICKS_PER_WHOLE
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.lists(st.text(alphabet='ABcz|:[]{}()12/>-L, "!PM', max_size=24), min_size=2, max_size=3))
 def test_interleaved_text_is_its_own_canonical_text(voices: list[str]):
     blocks = "".join(f"V:{number}\nA{music}\n" for number, music in enumerate(voices, start=1))
