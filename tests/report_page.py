@@ -30,8 +30,8 @@ class Page(HTMLParser):
 
     @property
     def figures(self) -> dict[str, Any]:
-        """The figures that the page holds, by name."""
-        return json.loads(self.scripts["figures"])
+        """The figures that the page holds, by name; a page that has none has no script either."""
+        return json.loads(self.scripts.get("figures", "{}"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = dict(attrs)

@@ -6,13 +6,9 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from markupsafe import Markup
-
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.data.inspection import Inspection
-from scaling_lab.report import formats
-from scaling_lab.report.html import environment, source_of
-from scaling_lab.tracking.results import write_whole
+from scaling_lab.report.page import render_page, write_page
 
 
 def write_dataset_page(dataset: Dataset, found: Inspection, path: Path) -> None:
@@ -22,20 +18,15 @@ def write_dataset_page(dataset: Dataset, found: Inspection, path: Path) -> None:
         "Key": found.keys,
         "Metre": found.metres,
     }
-    page = (
-        environment()
-        .get_template("dataset.html.j2")
-        .render(
-            css=Markup(source_of("report.css")),
-            dataset=dataset,
-            formats=formats,
-            histograms={title: _bars(counts) for title, counts in histograms.items() if counts},
-            splits=dataset.summary(),
-            tunes=found.tunes,
-        )
+    page = render_page(
+        "dataset.html.j2",
+        title=f"{dataset.name}: the data",
+        dataset=dataset,
+        histograms={title: _bars(counts) for title, counts in histograms.items() if counts},
+        splits=dataset.summary(),
+        tunes=found.tunes,
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, page)
+    write_page(page, path)
 
 
 def _bars(counts: Mapping[str, int]) -> list[tuple[str, int, float]]:

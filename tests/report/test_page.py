@@ -11,7 +11,7 @@ from study_folders import ARCHITECTURES, Study
 
 from scaling_lab.history.runs import LeftOut
 from scaling_lab.report import build_report
-from scaling_lab.report.html import render_report
+from scaling_lab.report.study_page import render_report
 from scaling_lab.studies.analysis import StudyAnalysis, study_results
 
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\u202egnp.exe"

@@ -1,0 +1,51 @@
+"""The report of a study as one HTML file.
+
+build_report(analyse(*read_runs(Path("outputs/scaling_study"))), Path("report.html"))
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from scaling_lab.laws import CAVEATS
+from scaling_lab.report import story, tables
+from scaling_lab.report.figures import study_figures
+from scaling_lab.report.page import render_page, write_page
+from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
+from scaling_lab.studies.foretelling import Score
+
+
+def build_report(analysis: StudyAnalysis, path: Path, scores: Sequence[Score] = ()) -> Path:
+    """Write the report of a study, and of what was foretold of it, to `path`, as a whole or not at all; return `path`.
+
+    Folders on the way are made. Raises OSError if the file can't be written.
+    """
+    return write_page(render_report(analysis, scores), path)
+
+
+def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = ()) -> str:
+    """The report as HTML."""
+    recipe = analysis.runs[0].results.get("config", {}).get("recipe", {}) if analysis.runs else {}
+    return render_page(
+        "study.html.j2",
+        title=story.title(analysis),
+        figures=study_figures(analysis),
+        analysis=analysis,
+        captions={count: story.scaling_caption(analysis, count) for count in COUNTS},
+        caveats=CAVEATS,
+        commands=story.commands(analysis),
+        counts=COUNTS,
+        curves=story.curves_drawn(analysis),
+        foretold=tables.foretold_table(scores),
+        forms=tables.forms_table(analysis),
+        foundations=story.foundations(analysis),
+        jackknife=tables.jackknife_table(analysis),
+        largest_foretold=story.largest_foretold(analysis),
+        laws=tables.laws_table(analysis),
+        left_out=tables.left_out_table(analysis),
+        lints=tables.lints_table(analysis),
+        next_runs=story.next_runs(analysis),
+        next_runs_table=tables.next_runs_table(analysis),
+        origins=story.origins(analysis),
+        recipe=tables.recipe_table(recipe),
+        summary=tables.summary_table(analysis),
+    )
