@@ -62,6 +62,11 @@ class Study:
         (run_dir / "metrics.jsonl").write_text("\n".join(lines) + "\n")
         return run_dir
 
+    def write_unfinished(self, size: str, steps: int, **changes: Any) -> Path:
+        """One run's folder as it is on its way: the rows of its first steps, and results without a loss."""
+        rows = [row for row in self._rows(size, self._val_loss(size, 0)) if row["train/step"] <= steps]
+        return self.write_run(size, journal=rows, **{"final_val_loss": None, "best_val_loss": None, **changes})
+
     def analysis(self) -> StudyAnalysis:
         """What the package makes of the folder."""
         return analyse(*read_runs(self.folder))

@@ -10,13 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.errors import CheckpointError, UsageError
+from scaling_lab.files import is_locked
 from scaling_lab.history.columns import Columns, columns_of
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
-from scaling_lab.tracking.results import RESULTS_NAME, STUDY_RESULTS_NAME, RunState, read_results
+from scaling_lab.tracking.results import (
+    LOCK_NAME,
+    RESULTS_NAME,
+    STUDY_RESULTS_NAME,
+    RunState,
+    read_error,
+    read_results,
+)
 
 # Without these a run can't be told from another, or has no place on a curve.
 REQUIRED = frozenset({"name", "size", "ladder", "seed", "state", "parameters", "identity"})
+# Why a run is left out that its study names and that has written nothing so far.
+NOT_BEGUN = "has not begun"
 
 
 @dataclass(frozen=True)
@@ -103,11 +113,15 @@ def read_run(path: Path) -> RunRecord:
     Raises:
         CheckpointError: if results or journal are missing or damaged.
     """
+    was_held = is_locked(path / LOCK_NAME)
     results = read_results(path)
     if results is None:
         raise CheckpointError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
     if missing := REQUIRED - results.keys():
         raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; train the run again")
+    # Before and after: one may have taken the run up, or have ended it, while its results were read.
+    if results["state"] == "running" and not was_held and not is_locked(path / LOCK_NAME):
+        results["state"] = "crashed"
     journal = path / JOURNAL_NAME
     rows = list(read_journal(journal)) if journal.exists() else []
     training, again = columns_of([row for row in rows if metrics.TRAIN_LOSS in row], metrics.TRAINING_METRICS)
@@ -130,15 +144,28 @@ def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
         try:
             records.append(read_run(run_dir))
         except CheckpointError as error:
-            left_out.append(LeftOut(run_dir.name, str(error)))
+            left_out.append(
+                LeftOut(run_dir.name, str(error) if (run_dir / RESULTS_NAME).exists() else _absent(run_dir))
+            )
     if not records and not left_out:
         raise UsageError(f"{folder}: holds no run ({RESULTS_NAME}); train some with `scaling-lab study`")
     return records, left_out
 
 
+def _absent(run_dir: Path) -> str:
+    """Why a run that its study names has written no results."""
+    error = read_error(run_dir)
+    return NOT_BEGUN if error is None else f"ended before its first step: {error[1]}"
+
+
+def names_its_runs(folder: Path) -> bool:
+    """Whether a study has said which runs it has; it does before it trains the first."""
+    return (folder / STUDY_RESULTS_NAME).exists()
+
+
 def _run_folders(folder: Path) -> list[Path]:
     study = folder / STUDY_RESULTS_NAME
-    if not study.exists():
+    if not names_its_runs(folder):
         return sorted(path.parent for path in folder.rglob(RESULTS_NAME))
     try:
         return [folder / name for name in json.loads(study.read_bytes())["folders"]]

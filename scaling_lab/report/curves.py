@@ -1,4 +1,7 @@
-"""How the runs trained: what they logged at each step, one colour a size, thinned for drawing only."""
+"""How the runs trained: what they logged at each step, one colour a size, thinned for drawing only.
+
+A run that has not come to its end is dotted.
+"""
 
 from collections.abc import Sequence
 
@@ -95,7 +98,7 @@ def _line(
         legendgroup=run.size,
         showlegend=False,
         mode="lines+markers" if markers else "lines",
-        line={"color": style.colour, "width": width},
+        line={"color": style.colour, "width": width, "dash": "solid" if run.state == "complete" else "dot"},
         marker=style.marker(8),
         opacity=opacity,
         hovertemplate=f"%{{fullData.name}}<br>{metric} %{{y:.4g}}<br>at %{{x:.3s}}<extra></extra>",

@@ -34,20 +34,20 @@ AXIS_TITLES = {
     "matmul": "matmul parameters N",
 }
 
+_TRAINING = {
+    "loss-by-tokens": loss_by_tokens_figure,
+    "loss-by-flops": loss_by_flops_figure,
+    "gradient-norm": gradient_norm_figure,
+    "throughput": throughput_figure,
+    "learning-rate": learning_rate_figure,
+}
+
 
 def study_figures(analysis: StudyAnalysis) -> dict[str, go.Figure]:
     """Every figure of a report by name; those that the study has nothing for are left out."""
-    if not analysis.runs:
-        return {}
-    drawn = drawn_runs(analysis.runs)
-    scaling = {f"scaling-{count}": scaling_figure(analysis, count) for count in COUNTS}
-    training = {
-        "loss-by-tokens": loss_by_tokens_figure(drawn),
-        "loss-by-flops": loss_by_flops_figure(drawn),
-        "gradient-norm": gradient_norm_figure(drawn),
-        "throughput": throughput_figure(drawn),
-        "learning-rate": learning_rate_figure(drawn),
-    }
+    scaling = {f"scaling-{count}": scaling_figure(analysis, count) for count in COUNTS if analysis.runs}
+    drawn = drawn_runs((*analysis.runs, *analysis.unfinished))
+    training = {name: figure(drawn) for name, figure in _TRAINING.items() if drawn}
     diagnostics = {}
     if analysis.law.region is not None:
         diagnostics["profile"] = profile_figure(analysis.law)

@@ -25,9 +25,10 @@ class Fact:
 
 def title(analysis: StudyAnalysis) -> str:
     """The report's name: ladder and data, as far as they are known."""
-    if not analysis.runs:
+    runs = analysis.runs or analysis.unfinished
+    if not runs:
         return "Scaling study"
-    first = analysis.runs[0].results
+    first = runs[0].results
     return formats.plain(f"Scaling study: {first.get('ladder')} ladder on {_data(first).get('name', 'unnamed data')}")
 
 
@@ -106,11 +107,12 @@ def scaling_caption(analysis: StudyAnalysis, count: str) -> str:
 
 def curves_drawn(analysis: StudyAnalysis) -> str | None:
     """How many runs the curves show, where not all; None where all."""
-    drawn = len(drawn_runs(analysis.runs))
-    if drawn == len(analysis.runs):
+    runs = (*analysis.runs, *analysis.unfinished)
+    drawn = len(drawn_runs(runs))
+    if drawn == len(runs):
         return None
     return (
-        f"Drawn are {drawn:,} of {len(analysis.runs):,} runs, at most {CURVES_A_SIZE} of a size, evenly spread over "
+        f"Drawn are {drawn:,} of {len(runs):,} runs, at most {CURVES_A_SIZE} of a size, evenly spread over "
         "its seeds. The law and the tables rest on all."
     )
 

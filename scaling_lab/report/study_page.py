@@ -10,6 +10,7 @@ from scaling_lab.laws import CAVEATS
 from scaling_lab.report import story, tables
 from scaling_lab.report.figures import study_figures
 from scaling_lab.report.page import render_page, write_page
+from scaling_lab.report.unfinished import unfinished_caption, unfinished_table
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
 from scaling_lab.studies.foretelling import Score
 
@@ -48,4 +49,6 @@ def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = ()) -> str:
         origins=story.origins(analysis),
         recipe=tables.recipe_table(recipe),
         summary=tables.summary_table(analysis),
+        unfinished=unfinished_table(analysis),
+        unfinished_caption=unfinished_caption(analysis),
     )

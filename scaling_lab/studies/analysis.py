@@ -16,7 +16,7 @@ from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.wording import counted, listed
 from scaling_lab.studies.lints import Lint, lint, trained_run
-from scaling_lab.studies.selection import select_runs
+from scaling_lab.studies.selection import select_runs, unfinished_runs
 
 # The three counts of N, the one whose law is told first in front.
 COUNTS = {
@@ -40,6 +40,7 @@ class StudyAnalysis:
     Attributes:
         runs: complete runs, one for each (size, seed), in order of size, then seed.
         left_out: every other run that was found, with the reason.
+        unfinished: those of left_out that belong to the study and are on their way, running or stopped, to be drawn.
         laws: the fit under each count of N, keyed as COUNTS, and under each of FLOPs, keyed as FLOPS_COUNTS, where
             every run told its own.
     """
@@ -47,6 +48,7 @@ class StudyAnalysis:
     runs: tuple[RunRecord, ...]
     left_out: tuple[LeftOut, ...]
     laws: dict[str, PowerLawFit]
+    unfinished: tuple[RunRecord, ...] = ()
 
     @property
     def law(self) -> PowerLawFit:
@@ -129,7 +131,7 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
         for count, size in sizes.items()
         if all(size) or count in COUNTS
     }
-    return StudyAnalysis(tuple(runs), (*left_out, *left), laws)
+    return StudyAnalysis(tuple(runs), (*left_out, *left), laws, tuple(unfinished_runs(records, runs)))
 
 
 def study_results(analysis: StudyAnalysis) -> dict[str, Any]:

@@ -25,6 +25,9 @@ from scaling_lab.tracking import metrics
 # How many fields of another study are named.
 FIELDS_NAMED = 3
 
+# A run of these goes on, by itself or by the command that began it.
+UNFINISHED = ("running", "stopped")
+
 _ENDINGS = {
     "running": "it is at {place}",
     "stopped": "it was asked to stop at {place}, and the same command goes on with it",
@@ -48,6 +51,23 @@ def select_runs(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[Lef
     runs, replaced = _one_for_each_point(chosen)
     left += [_left_out(old, f"a newer run has the same size and seed: {_told_from(new, old)}") for old, new in replaced]
     return runs, left
+
+
+def unfinished_runs(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -> list[RunRecord]:
+    """Runs of the study of `chosen` that train, or were stopped on the way, where no complete run has their place.
+
+    Before any run is complete, those of the study with most of them.
+    """
+    going_on = [record for record in records if record.state in UNFINISHED and record.size in SIZES]
+    if not chosen:
+        return _in_order(_largest_study(going_on)[0])
+    taken = {(run.size, run.seed) for run in chosen}
+    ours = [run for run in going_on if run.study_key == chosen[0].study_key]
+    return _in_order([run for run in ours if (run.size, run.seed) not in taken])
+
+
+def _in_order(records: Sequence[RunRecord]) -> list[RunRecord]:
+    return sorted(records, key=lambda run: (SIZES.index(run.size), run.seed, _updated(run)))  # type: ignore[arg-type]
 
 
 def why_unusable(record: RunRecord) -> str | None:
