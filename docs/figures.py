@@ -1,6 +1,6 @@
 """The figures of docs/statistics.md, from simulated runs and this package's own fits.
 
-    pip install 'scaling-lab[docs]'   # kaleido, which draws by Chrome or Chromium
+    pip install 'scaling-lab[figures]'   # kaleido, which draws by Chrome or Chromium
     python docs/figures.py
 
 Every law below is known, so each figure shows what a fit makes of it.

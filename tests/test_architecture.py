@@ -30,6 +30,7 @@ HOMES = {
     "wandb": ("tracking/", "studies/", "history/", "planning/rehearsal.py"),
     "wandb_workspaces": ("studies/",),
     "plotly": ("report/",),
+    "kaleido": ("report/images.py",),
     "scipy": ("laws/",),
     "music21": (),
     "mido": ("music/midi.py",),

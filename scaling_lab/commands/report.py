@@ -1,4 +1,4 @@
-"""`scaling-lab report`: read a study's runs, fit the law, write one HTML file.
+"""`scaling-lab report`: read a study's runs, fit the law, write one HTML file, or other formats of the same.
 
 Runs are read from their folders (`--results-dir outputs/scaling_study`), or pulled from W&B or the local server
 (`--project music-scaling`); of one study both give the same numbers, to the last digit.
@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling_lab.commands.chosen_runs import ChosenRuns, choose_runs
-from scaling_lab.commands.output_paths import require_file, written_to
+from scaling_lab.commands.output_paths import written_to
 from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
+from scaling_lab.commands.report_formats import Formats, chosen_formats, require_writable, targets_of
 from scaling_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from scaling_lab.history.remote import ReadingMode
+    from scaling_lab.report.exports import Exported
     from scaling_lab.studies.analysis import StudyAnalysis
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -44,9 +46,10 @@ def report(
             "--out",
             metavar="FILE",
             help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html, with what is selected "
-            "in its name.",
+            "in its name. Other formats lie beside it, under its name.",
         ),
     ] = None,
+    formats: Formats = ["html"],  # noqa: B006 - Typer's own way; nobody writes to it
     publish: Annotated[
         bool, typer.Option("--publish", help="Make a W&B Report in the project too; wants scaling-lab[publish].")
     ] = False,
@@ -61,22 +64,28 @@ def report(
         raise UsageError("command line --publish: a W&B Report is made in a project of W&B's; give --project too")
     if publish:
         _require_publishable(runs.mode)
-    out = out or _usual_place(runs)
+    targets = targets_of(chosen_formats(formats), out, _usual_place(runs))
     if project or runs.folder.is_dir():  # else that there is no such folder is what matters
-        require_file(out)
-    from scaling_lab.report import build_report
+        require_writable(targets)
+    from scaling_lab.report.exports import write_report
     from scaling_lab.studies.analysis import analyse, study_results
     from scaling_lab.studies.foretelling import read_foretold, score
 
     analysis = analyse(*runs.read())
-    with written_to(out):
-        path = build_report(analysis, out, score(read_foretold(runs.folder), analysis))
+    with written_to(targets.paths()[0]):
+        exported = write_report(analysis, targets, score(read_foretold(runs.folder), analysis))
     if publish and project:
         _publish(analysis, project, entity, runs.mode, sweep or group)
     if as_json:
         typer.echo(json.dumps(study_results(analysis), indent=2))
     else:
-        typer.echo(f"{analysis.conclusion}\nreport: {path}")
+        typer.echo("\n".join([analysis.conclusion, *_told(exported)]))
+    if exported.lacking:
+        print(exported.lacking, file=sys.stderr)
+
+
+def _told(exported: "Exported") -> list[str]:
+    return [f"report: {path}" for path in exported.files] + [f"figures: {path}" for path in exported.folders]
 
 
 def _usual_place(runs: ChosenRuns) -> Path:

@@ -13,11 +13,11 @@ _STEPS_TIMED = 50
 
 
 def unfinished_caption(analysis: StudyAnalysis) -> str | None:
-    """What tells their curves from the others'; None where there are none."""
+    """That they are dotted, and count for nothing; None where there are none."""
     if not analysis.unfinished:
         return None
     runs = formats.counted(len(analysis.unfinished), "run")
-    return f"Dotted: {runs} that did not come to an end so far. The law does not rest on them."
+    return f"Not at the end so far: {runs}. Such curves are dotted, and no law rests on them."
 
 
 def unfinished_table(analysis: StudyAnalysis) -> Table:

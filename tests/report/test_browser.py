@@ -1,6 +1,5 @@
 """The report in a real browser: every figure is drawn, and the page's own policy stops none of its scripts."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,17 +8,6 @@ from report_page import Page
 
 from scaling_lab.report import build_report
 from scaling_lab.studies.analysis import StudyAnalysis
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-
-
-@pytest.fixture
-def browser() -> str:
-    """A Chromium of whatever name."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"none of these browsers is installed: {', '.join(BROWSERS)}")
-    return found
 
 
 def dump_dom(browser: str, page: Path, profile: Path) -> str:

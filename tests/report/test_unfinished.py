@@ -38,7 +38,7 @@ def test_a_run_on_its_way_is_dotted_and_the_others_are_not(growing: StudyAnalysi
     (run,) = growing.unfinished
     figure = study_figures(growing)["loss-by-tokens"]
     assert dashes(figure) == {f"mini-{size}-seed0": {"solid"} for size in COMPLETE} | {run.name: {"dot"}}
-    assert "Dotted: 1 run that did not come to an end so far." in Page(render_report(growing)).text
+    assert "Not at the end so far: 1 run. Such curves are dotted" in Page(render_report(growing)).text
 
 
 def test_the_table_says_how_far_it_is_and_how_long_it_will_take(growing: StudyAnalysis) -> None:
