@@ -25,8 +25,11 @@ class ChosenRuns:
     mode: "ReadingMode"
     store: Path | None
 
-    def read(self) -> "tuple[list[RunRecord], list[LeftOut]]":
-        """The runs, and what can't be read with the reason. Raises UsageError, RemoteError."""
+    def read(self, *, is_quiet: bool = False) -> "tuple[list[RunRecord], list[LeftOut]]":
+        """The runs, and what can't be read with the reason; `is_quiet`: nothing is said meanwhile.
+
+        Raises UsageError, RemoteError.
+        """
         if self.project is None:
             from scaling_lab.history.runs import read_runs
 
@@ -41,7 +44,7 @@ class ChosenRuns:
                 filters=self.filters,
                 mode=self.mode,
                 store=self.store,
-                watch=progress.watch,
+                watch=(lambda status: None) if is_quiet else progress.watch,
             )
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scaling_lab.commands.browser import open_page
 from scaling_lab.commands.chosen_runs import ChosenRuns, choose_runs
 from scaling_lab.commands.output_paths import written_to
 from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
@@ -19,12 +20,13 @@ from scaling_lab.errors import UsageError
 
 if TYPE_CHECKING:
     from scaling_lab.history.remote import ReadingMode
-    from scaling_lab.report.exports import Exported
+    from scaling_lab.report.exports import Exported, Targets
     from scaling_lab.studies.analysis import StudyAnalysis
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 DEFAULT_FOLDER = Path("outputs/scaling_study")
+EVERY_SECONDS = 10.0
 
 
 @app.command()
@@ -50,6 +52,15 @@ def report(
         ),
     ] = None,
     formats: Formats = ["html"],  # noqa: B006 - Typer's own way; nobody writes to it
+    open_it: Annotated[bool, typer.Option("--open", help="Show the page in your browser.")] = False,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Draw the page again while its runs train, until they end, or Ctrl-C."),
+    ] = False,
+    every: Annotated[
+        float | None,
+        typer.Option(metavar="SECONDS", min=0.1, help=f"How often --watch looks. Absent: {EVERY_SECONDS:g}."),
+    ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Make a W&B Report in the project too; wants scaling-lab[publish].")
     ] = False,
@@ -65,27 +76,45 @@ def report(
     if publish:
         _require_publishable(runs.mode)
     targets = targets_of(chosen_formats(formats), out, _usual_place(runs))
-    if project or runs.folder.is_dir():  # else that there is no such folder is what matters
+    _require_page(targets, watch=watch, open_it=open_it, every=every)
+    if project or watch or runs.folder.is_dir():  # else that there is no such folder is what matters
         require_writable(targets)
     from scaling_lab.report.exports import write_report
     from scaling_lab.studies.analysis import analyse, study_results
     from scaling_lab.studies.foretelling import read_foretold, score
 
-    analysis = analyse(*runs.read())
+    show = open_page if open_it else None
+    if watch:
+        from scaling_lab.commands.report_watch import watch_page
+
+        analysis, interrupted = watch_page(runs, targets.files["html"], every or EVERY_SECONDS, show)
+    else:
+        analysis, interrupted = analyse(*runs.read()), False
     with written_to(targets.paths()[0]):
         exported = write_report(analysis, targets, score(read_foretold(runs.folder), analysis))
     if publish and project:
         _publish(analysis, project, entity, runs.mode, sweep or group)
-    if as_json:
-        typer.echo(json.dumps(study_results(analysis), indent=2))
-    else:
-        typer.echo("\n".join([analysis.conclusion, *_told(exported)]))
+    typer.echo(json.dumps(study_results(analysis), indent=2) if as_json else _told(analysis, exported))
     if exported.lacking:
         print(exported.lacking, file=sys.stderr)
+    if show and not watch:
+        show(targets.files["html"])
+    if interrupted:
+        raise typer.Exit(130)
 
 
-def _told(exported: "Exported") -> list[str]:
-    return [f"report: {path}" for path in exported.files] + [f"figures: {path}" for path in exported.folders]
+def _require_page(targets: "Targets", *, watch: bool, open_it: bool, every: float | None) -> None:
+    """Refuse what says how to show or watch a page where there is none. Raises UsageError."""
+    for option, given in (("--watch", watch), ("--open", open_it)):
+        if given and "html" not in targets.files:
+            raise UsageError(f"command line {option}: is for the page; name html in --format too")
+    if every is not None and not watch:
+        raise UsageError("command line --every: says how often --watch looks; give --watch too")
+
+
+def _told(analysis: "StudyAnalysis", exported: "Exported") -> str:
+    places = [f"report: {path}" for path in exported.files] + [f"figures: {path}" for path in exported.folders]
+    return "\n".join([analysis.conclusion, *places])
 
 
 def _usual_place(runs: ChosenRuns) -> Path:

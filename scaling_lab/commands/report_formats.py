@@ -55,7 +55,7 @@ def targets_of(names: Sequence[str], out: Path | None, usual: Path) -> "Targets"
 
 
 def require_writable(targets: "Targets") -> None:
-    """Refuse what can't be written, or figures alone that can't be drawn, before it is worked for. Raises UsageError."""
+    """Refuse what can't be written, and figures alone that can't be drawn, before work is done. Raises UsageError."""
     for path in targets.files.values():
         require_file(path)
     if targets.image_formats:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from scaling_lab.errors import UsageError
 from scaling_lab.files import written_whole
 from scaling_lab.report.figures import study_figures
-from scaling_lab.report.images import IMAGE_FORMATS, draw
+from scaling_lab.report.images import draw
 from scaling_lab.report.markdown import render_markdown
 from scaling_lab.report.page import write_page
 from scaling_lab.report.study_page import render_report
@@ -108,5 +108,5 @@ def _write_figures(analysis: StudyAnalysis, targets: Targets) -> dict[str, str]:
     for name, image in images.items():
         with written_whole(targets.figures / name) as stream:
             stream.write(image)
-    shown = next(image_format for image_format in IMAGE_FORMATS if image_format in targets.image_formats)
+    shown = "png" if "png" in targets.image_formats else "svg"
     return {name: quote(f"{targets.figures.name}/{name}.{shown}") for name in figures}

@@ -16,7 +16,6 @@ import plotly.graph_objects as go
 from scaling_lab.errors import UsageError
 from scaling_lab.report import theme
 
-IMAGE_FORMATS = ("png", "svg")
 WIDTH, HEIGHT = 900, 540
 # Pixels of a PNG to one of the figure: sharp on paper and on a dense screen.
 PNG_SCALE = 2

@@ -22,8 +22,18 @@ from scaling_lab.report import formats, theme
 from scaling_lab.tracking.results import write_whole
 
 
-def render_page(template: str, *, title: str, figures: Mapping[str, go.Figure] | None = None, **content: Any) -> str:
-    """A template that extends base.html.j2 as HTML, with figures by name if it has any."""
+def render_page(
+    template: str,
+    *,
+    title: str,
+    figures: Mapping[str, go.Figure] | None = None,
+    reload_seconds: float | None = None,
+    **content: Any,
+) -> str:
+    """A template that extends base.html.j2 as HTML, with figures by name if it has any.
+
+    `reload_seconds`: the page loads itself again after so long, in whole seconds and no sooner than after one.
+    """
     scripts: list[str] = []
     data: dict[str, Markup] = {}
     if figures:
@@ -39,6 +49,7 @@ def render_page(template: str, *, title: str, figures: Mapping[str, go.Figure] |
             figure_names=set(figures or ()),
             formats=formats,
             policy=_policy(scripts),
+            reload_seconds=reload_seconds and max(1, round(reload_seconds)),
             scripts=[Markup(script) for script in scripts],
             title=title,
         )

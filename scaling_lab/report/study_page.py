@@ -15,20 +15,24 @@ from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
 from scaling_lab.studies.foretelling import Score
 
 
-def build_report(analysis: StudyAnalysis, path: Path, scores: Sequence[Score] = ()) -> Path:
+def build_report(
+    analysis: StudyAnalysis, path: Path, scores: Sequence[Score] = (), *, reload_seconds: float | None = None
+) -> Path:
     """Write the report of a study, and of what was foretold of it, to `path`, as a whole or not at all; return `path`.
 
-    Folders on the way are made. Raises OSError if the file can't be written.
+    Folders on the way are made; `reload_seconds` is for a page that will be written again. Raises OSError if the file
+    can't be written.
     """
-    return write_page(render_report(analysis, scores), path)
+    return write_page(render_report(analysis, scores, reload_seconds=reload_seconds), path)
 
 
-def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = ()) -> str:
+def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = (), *, reload_seconds: float | None = None) -> str:
     """The report as HTML."""
     recipe = analysis.runs[0].results.get("config", {}).get("recipe", {}) if analysis.runs else {}
     return render_page(
         "study.html.j2",
         title=story.title(analysis),
+        reload_seconds=reload_seconds,
         figures=study_figures(analysis),
         analysis=analysis,
         captions={count: story.scaling_caption(analysis, count) for count in COUNTS},
