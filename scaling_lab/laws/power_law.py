@@ -8,7 +8,7 @@
 (`region`), and a verdict (`verdict`).
 """
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from functools import cached_property
 from math import inf, nan
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from scaling_lab.display import html_paragraphs, html_table
 from scaling_lab.errors import DataError, UsageError
 from scaling_lab.laws import wording
 from scaling_lab.laws.json_ready import json_ready
@@ -173,6 +174,13 @@ class PowerLawFit:
             f"Validation loss falls as L({n}) = {self.a.value:.3g}·{n}^-{alpha} + {self.c.value:.3g} nats a token; "
             f"alpha {alpha}, {wording.percent(self.confidence)} interval {low} to {high} ({self._size_of_study()})."
         )
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the sentence, and every parameter with its interval."""
+        parameters = {"alpha": self.alpha, "a": self.a, "c, nats a token": self.c}
+        rows = [(name, *astuple(interval)) for name, interval in parameters.items()]
+        ends = wording.percent(self.confidence)
+        return html_paragraphs([self.sentence()]) + html_table(self.verdict, ("", "value", f"{ends} from", "to"), rows)
 
     def to_dict(self, predict_at: ArrayLike = ()) -> dict[str, Any]:
         """Everything but the arrays, ready for JSON, with a prediction for each size in predict_at. A number that does

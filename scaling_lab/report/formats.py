@@ -1,25 +1,13 @@
 """Numbers and names as people read them. The full value stays beside each, in a cell's data-value."""
 
 import html
-import unicodedata
 from math import floor, isfinite, isinf, isnan, log10
+
+from scaling_lab.display import plain as plain
 
 ABSENT = "–"
 
 _SCALES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "K"))
-# Control characters, marks that turn the direction of text, and half of a surrogate pair, which no file can hold.
-_UNSEEN = ("Cc", "Cs")
-_DIRECTION_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u2028\u2029")
-
-
-def plain(text: str) -> str:
-    """Text from outside with what can't be seen spelled out: a right-to-left override as \\u202e, six characters."""
-    return "".join(
-        f"\\u{ord(character):04x}"
-        if character in _DIRECTION_MARKS or unicodedata.category(character) in _UNSEEN
-        else character
-        for character in text
-    )
 
 
 def in_figure(text: str) -> str:

@@ -5,12 +5,13 @@ scaling_study_results.json and draw the same object.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from scaling_lab.display import html_paragraphs, html_table
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
 from scaling_lab.laws.json_ready import json_ready
@@ -81,6 +82,16 @@ class StudyAnalysis:
         """What this study can't show, however its law came out."""
         planned = [run for run in map(trained_run, self.runs) if run]
         return lint(planned) if planned and len(planned) == len(self.runs) else []
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the conclusion, the runs, and the law under every count."""
+        runs = [(run.size, run.seed, run.parameters[HEADLINE_COUNT], *_losses(run), run.name) for run in self.runs]
+        laws = [(count_name(count), law.verdict, *astuple(law.alpha)) for count, law in self.laws.items()]
+        return (
+            html_paragraphs(self.conclusion.splitlines())
+            + html_table("Runs", ("size", "seed", "parameters", "train loss", "validation loss", "run"), runs)
+            + html_table("Laws", ("size as", "verdict", "alpha", "from", "to"), laws)
+        )
 
     def flips(self) -> str | None:
         """Where the verdict depends on how size is counted, in a sentence; None where it doesn't."""
@@ -190,6 +201,10 @@ def run_summary(run: RunRecord) -> dict[str, Any]:
 def _fit(runs: Sequence[RunRecord], sizes: Sequence[float], symbol: str) -> PowerLawFit:
     loss = np.array([run.results["final_val_loss"] for run in runs], dtype=np.float64)
     return fit_power_law(np.array(sizes, dtype=np.float64), loss, symbol=symbol)
+
+
+def _losses(run: RunRecord) -> tuple[float | None, float | None]:
+    return run.results.get("final_train_loss"), run.results.get("final_val_loss")
 
 
 def _six_nd(run: RunRecord) -> float | None:
