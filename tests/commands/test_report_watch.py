@@ -17,6 +17,7 @@ from report_page import Page
 from servers import RunningServer, wait_until
 from study_folders import ARCHITECTURES, Study
 
+from scaling_lab.commands.report_watch import QUIET_LOOKS
 from scaling_lab.files import locked
 from scaling_lab.tracking.results import write_json
 
@@ -132,13 +133,29 @@ def test_runs_that_nobody_trains_are_not_waited_for_and_a_page_that_stays_the_sa
     study = Study(Path("runs")).write(sizes=("tiny", "small"))
     study.write_unfinished("medium", 12, state="stopped")
     study.write_unfinished("large", 12, state="running")  # whoever trained it holds no lock, and so is dead
-    page, written = Path("runs/report.html"), set()
+    page, written = Path("runs/report.html"), set[int]()
     process = watch("--results-dir", "runs")
-    while process.poll() is None:
-        written |= {path.stat().st_ino for path in [page] if path.exists()}
+
+    def has_ended() -> bool:
+        written.update(path.stat().st_ino for path in [page] if path.exists())
+        return process.poll() is not None
+
+    wait_until(has_ended, what="its end")
     ended(process)
     assert len(written) <= 2  # the watched page, and the last one
     assert [row["state"][0] for row in Page(page.read_text()).tables["unfinished"]] == ["stopped"]
+
+
+def test_runs_that_have_not_begun_are_waited_for(watch: StartWatch) -> None:
+    run_dir = write_study("tiny", "small").write_run("tiny")
+    process = watch()
+    wait_until(PAGE.exists, what="a page")
+    results = json.loads((run_dir / "training_results.json").read_text())
+    for second in range(QUIET_LOOKS + 2):  # each is seen by another look
+        before = PAGE.stat().st_ino
+        write_json(run_dir / "training_results.json", results | {"updated_at": f"2026-01-02T03:15:{second:02}+00:00"})
+        wait_until(lambda before=before: PAGE.stat().st_ino != before or process.poll() is not None, what="a new page")
+        assert process.poll() is None
 
 
 def test_open_shows_the_page_once_it_is_there(watch: StartWatch, tmp_path: Path) -> None:
