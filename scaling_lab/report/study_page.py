@@ -9,26 +9,32 @@ from pathlib import Path
 from scaling_lab.laws import CAVEATS
 from scaling_lab.report import story, tables
 from scaling_lab.report.figures import study_figures
+from scaling_lab.report.music import measures_table, music_by_size
 from scaling_lab.report.page import render_page, write_page
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
 from scaling_lab.studies.foretelling import Score
 
+OUTPUTS = Path("outputs")
 
-def build_report(analysis: StudyAnalysis, path: Path, scores: Sequence[Score] = ()) -> Path:
+
+def build_report(analysis: StudyAnalysis, path: Path, scores: Sequence[Score] = (), outputs: Path = OUTPUTS) -> Path:
     """Write the report of a study, and of what was foretold of it, to `path`, as a whole or not at all; return `path`.
 
-    Folders on the way are made. Raises OSError if the file can't be written.
+    Folders on the way are made. `outputs`: where the folders are of runs that were pulled from a server, for the music
+    they wrote. Raises OSError if the file can't be written.
     """
-    return write_page(render_report(analysis, scores), path)
+    return write_page(render_report(analysis, scores, outputs), path)
 
 
-def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = ()) -> str:
+def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = (), outputs: Path = OUTPUTS) -> str:
     """The report as HTML."""
+    music = music_by_size(analysis.runs, outputs)
     recipe = analysis.runs[0].results.get("config", {}).get("recipe", {}) if analysis.runs else {}
     return render_page(
         "study.html.j2",
         title=story.title(analysis),
         figures=study_figures(analysis),
+        music=music and music.for_script(),
         analysis=analysis,
         captions={count: story.scaling_caption(analysis, count) for count in COUNTS},
         caveats=CAVEATS,
@@ -43,6 +49,8 @@ def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = ()) -> str:
         laws=tables.laws_table(analysis),
         left_out=tables.left_out_table(analysis),
         lints=tables.lints_table(analysis),
+        measures=music and measures_table(music),
+        music_by_size=music,
         next_runs=story.next_runs(analysis),
         next_runs_table=tables.next_runs_table(analysis),
         origins=story.origins(analysis),
