@@ -53,7 +53,7 @@ _FILE = TypeAdapter(RunMusic)
 
 
 def writers(runs: Sequence[RunRecord]) -> list[RunRecord]:
-    """The runs that write for a study's report: of each size the first of `runs`, which are in order of size, then seed."""
+    """The runs that write for a study's report: the first of each size, of runs in order of size, then seed."""
     first: dict[str, RunRecord] = {}
     for run in runs:
         first.setdefault(run.size, run)

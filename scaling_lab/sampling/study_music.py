@@ -6,13 +6,13 @@ from pathlib import Path
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.model.generation import WatchWriting
 from scaling_lab.music.symbols import BAR_LINE, split_header
+from scaling_lab.sampling import FREE_TUNES
 from scaling_lab.sampling.listening import Listener, texts_of
 from scaling_lab.sampling.music_file import RunMusic, WrittenTune, folder_of, read_music, write_music, writers
 from scaling_lab.sampling.trained_run import TrainedRun, find_run, load_trained_run
 from scaling_lab.sampling.tunes import sample_tunes
 
 N_PROMPTED = 2
-N_FREE = 32
 TEMPERATURE, TOP_P, SEED = 1.0, 0.95, 0
 # Longer than nearly every tune; a score of 5,000 tokens would take a large model minutes.
 MOST_TOKENS = 1_024
@@ -30,7 +30,7 @@ def let_study_write(
     runs: Sequence[RunRecord],
     outputs: Path,
     *,
-    n_free: int = N_FREE,
+    n_free: int = FREE_TUNES,
     data_dir: Path | None = None,
     watch: WatchSizes = lambda name, n: lambda n_written, n_tokens: None,
 ) -> list[Path]:
@@ -57,7 +57,7 @@ def let_study_write(
 
 
 def common_prompt(run: TrainedRun) -> str:
-    """Header and first bars of the first held-out tune that has them, for any run of the same data; empty if none has."""
+    """Header and first bars of the first held-out tune that has them, the same for all runs of its data; else empty."""
     for text in texts_of(run, run.dataset.val, _TUNES_ASKED):
         head, key, body = split_header(text)
         # A bar line that closes nothing, as `|:` at the beginning, closes no bar.
