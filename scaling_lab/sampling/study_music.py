@@ -18,9 +18,8 @@ TEMPERATURE, TOP_P, SEED = 1.0, 0.95, 0
 MOST_TOKENS = 1_024
 
 _PROMPT_BARS = 2
-# Of the held-out tunes, so many are asked for a beginning; and it takes this share of the context at most.
+# Of the held-out tunes, so many are asked for a beginning; it takes half of the context at most.
 _TUNES_ASKED = 200
-_PROMPT_SHARE = 4
 
 # Told as a size begins: its name, and how many tunes it will write. What comes back is told how far it is.
 WatchSizes = Callable[[str, int], WatchWriting]
@@ -66,7 +65,7 @@ def common_prompt(run: TrainedRun) -> str:
             continue
         prompt = head + key + body[: bars[_PROMPT_BARS - 1]]
         ids = run.tokenizer.encode(prompt)
-        if len(ids) <= run.context // _PROMPT_SHARE and run.tokenizer.decode(ids) == prompt:
+        if len(ids) <= run.context // 2 and run.tokenizer.decode(ids) == prompt:
             return prompt
     return ""
 

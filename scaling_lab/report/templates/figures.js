@@ -66,7 +66,7 @@
     draw(plot);
   }
 
-  document.querySelectorAll(".choice button").forEach((button) => {
+  document.querySelectorAll("[data-shows]").forEach((button) => {
     button.addEventListener("click", () => choose(button));
   });
   prefersDark.addEventListener("change", () => drawAll(prefersDark.matches));
