@@ -6,14 +6,16 @@
   const articles = [...section.querySelectorAll(".tune")];
   const buttons = [...section.querySelectorAll(".choice button")];
   const tuneOf = (article) => tunes[article.dataset.size][chosen];
+  const PAPER_WIDTH = 660;
   let chosen = 0;
 
   // Notation
 
-  function notate(article) {
+  // Lines are as long as the window is wide, or the paper.
+  function notate(article, room) {
     const { abc, given } = tuneOf(article);
     const place = article.querySelector(".notation");
-    const width = Math.max(place.clientWidth - 24, 240);
+    const width = Math.max((room ?? place.clientWidth) - 24, 240);
     const look = { staffwidth: width, paddingleft: 0, paddingright: 0, paddingtop: 4, paddingbottom: 24 };
     const wrap = { minSpacing: 1.4, maxSpacing: 2.8, preferredMeasuresPerLine: width < 500 ? 3 : 8 };
     try {
@@ -60,8 +62,10 @@
   new ResizeObserver(() => {
     if (section.clientWidth === width) return;
     width = section.clientWidth;
-    articles.forEach(notate);
+    articles.forEach((article) => notate(article));
   }).observe(section);
+  addEventListener("beforeprint", () => articles.forEach((article) => notate(article, PAPER_WIDTH)));
+  addEventListener("afterprint", () => articles.forEach((article) => notate(article)));
 
   // Sound
 
