@@ -11,7 +11,8 @@ from typing import Any
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.report import formats
 from scaling_lab.report.curves import CURVES_A_SIZE, drawn_runs
-from scaling_lab.report.figures import EXTRAPOLATION, may_foretell, size_names
+from scaling_lab.report.figures import may_foretell, size_names
+from scaling_lab.report.law_lines import EXTRAPOLATION
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
 

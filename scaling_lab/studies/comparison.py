@@ -1,0 +1,275 @@
+"""Several studies side by side: whose exponent is larger, and what else differs between them.
+
+    compare([LabelledStudy("LSTM", folder, analyse(*read_runs(folder))), ...]).conclusion
+
+Reached by `scaling-lab report --compare`. A study is what `analysis` makes of a folder; what is new here is the
+difference of each pair's exponents (`laws.difference`), and whether losses can be held against each other at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scaling_lab.config.identity import completed
+from scaling_lab.history.runs import RunRecord
+from scaling_lab.laws import AlphaDifference, PowerLawFit, Reason, alpha_difference, fit_power_law
+from scaling_lab.laws.difference import NOT_TOLD_APART, REFUSED, TOLD_APART
+from scaling_lab.laws.wording import counted, listed
+from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, count_name, study_results
+
+SCHEMA_VERSION = 1
+# The keys of a run's results that hold its loss, by the unit it is in.
+UNITS = {"nats": "final_val_loss", "bits": "bits_per_character"}
+UNIT_NAMES = {"nats": "nats a token", "bits": "bits a character"}
+# Pairs of one outcome that a sentence names.
+PAIRS_NAMED = 4
+UNKNOWN = "not recorded"
+
+
+@dataclass(frozen=True)
+class LabelledStudy:
+    """A study as the comparison calls it."""
+
+    label: str
+    folder: Path
+    analysis: StudyAnalysis
+
+    @property
+    def runs(self) -> tuple[RunRecord, ...]:
+        return self.analysis.runs
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """Name, fingerprint and token counts of what it was trained on, as far as its runs tell."""
+        data = self.runs[0].results.get("data") if self.runs else None
+        return data if isinstance(data, dict) else {}
+
+    @property
+    def fingerprint(self) -> str:
+        return str(self.data.get("fingerprint") or UNKNOWN)
+
+    def losses(self, unit: str) -> list[Any]:
+        """Of each run, in a unit of UNITS; None where a run has none."""
+        return [run.results.get(UNITS[unit]) for run in self.runs]
+
+    def has(self, unit: str) -> bool:
+        """Whether every run has a loss in this unit."""
+        return all(isinstance(loss, int | float) and 0 < loss < np.inf for loss in self.losses(unit))
+
+    def law(self, count: str, unit: str = "nats") -> PowerLawFit:
+        """Of losses in bits the same law again, a and c in bits: of one text they are nats times a number."""
+        law = self.analysis.laws[count]
+        sizes = [run.parameters[count] for run in self.runs] if unit != "nats" else []
+        return fit_power_law(sizes, self.losses(unit), confidence=law.confidence) if sizes else law
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two studies or more."""
+
+    studies: tuple[LabelledStudy, ...]
+
+    @property
+    def pairs(self) -> list[tuple[LabelledStudy, LabelledStudy]]:
+        return list(combinations(self.studies, 2))
+
+    @cached_property
+    def differences(self) -> dict[str, tuple[AlphaDifference, ...]]:
+        """Of each pair, by how size is counted: in N of every kind, and in FLOPs where every study tells them."""
+        counts = [
+            count
+            for count in self.studies[0].analysis.laws
+            if count in COUNTS or all(count in study.analysis.laws for study in self.studies)
+        ]
+        return {count: tuple(self._difference(*pair, count) for pair in self.pairs) for count in counts}
+
+    @property
+    def headline(self) -> tuple[AlphaDifference, ...]:
+        """The differences that are told first."""
+        return self.differences[HEADLINE_COUNT]
+
+    @property
+    def verdict(self) -> str:
+        """Of all pairs together: told apart where one is, refused where all are."""
+        verdicts = {found.verdict for found in self.headline}
+        return next(verdict for verdict in (TOLD_APART, NOT_TOLD_APART, REFUSED) if verdict in verdicts)
+
+    @property
+    def conclusion(self) -> str:
+        """For people: which exponents differ, under the count that is told first."""
+        if len(self.headline) == 1:
+            return self.headline[0].sentence()
+        return " ".join(filter(None, (self._apart(), self._not_apart(), self._refused())))
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why some difference is refused, each reason once."""
+        return tuple(dict.fromkeys(reason for found in self.headline for reason in found.reasons))
+
+    def hinges(self) -> str | None:
+        """Which answers depend on how size is counted, in a sentence; None where none does."""
+        words = [text for place in range(len(self.pairs)) if (text := self._hinge(place))]
+        if not words:
+            return None
+        return f"{'; '.join(words)}. What depends on how size is counted is not told apart."
+
+    def warnings(self) -> list[str]:
+        """Why losses of these studies can't be held against each other; empty where they can."""
+        told = [study for study in self.studies if study.runs]
+        if len({study.fingerprint for study in told}) < 2 and UNKNOWN not in {study.fingerprint for study in told}:
+            return []
+        data = listed([f"{study.label}: {study.data.get('name', 'unnamed')}, {study.fingerprint}" for study in told])
+        words = (
+            f"The data differ, or aren't known to agree ({data}). Losses in nats a token can't be compared then: a "
+            "token of one is not a token of the other. Each alpha, which no unit changes, is that of its own data."
+        )
+        in_bits = (
+            "Bits a character can be, but only on the same text. Whether the studies were evaluated on the same text "
+            "is not known here."
+        )
+        return [words, in_bits] if "bits" in self.units else [words]
+
+    @property
+    def units(self) -> list[str]:
+        """Those that every run of every study has a loss in."""
+        return [unit for unit in UNITS if unit == "nats" or all(study.has(unit) for study in self.studies)]
+
+    @cached_property
+    def settings(self) -> dict[str, tuple[str, ...]]:
+        """Every setting that some study has, with each study's value in words; studies without a run are blank."""
+        found = [_settings(study.runs) for study in self.studies]
+        names = dict.fromkeys(name for settings in found for name in settings)
+        return {
+            name: tuple(settings.get(name, "absent") if settings else "" for settings in found)
+            for name in sorted(names, key=_by_weight)
+        }
+
+    @property
+    def differing(self) -> dict[str, tuple[str, ...]]:
+        """The settings that are not the same in every study that has a run."""
+        return {name: values for name, values in self.settings.items() if len(set(values) - {""}) > 1}
+
+    def _difference(self, one: LabelledStudy, other: LabelledStudy, count: str) -> AlphaDifference:
+        laws = one.law(count), other.law(count)
+        found = alpha_difference(*laws, names=(one.label, other.label), comparisons=len(self.pairs))
+        return replace(found, reasons=(*found.reasons, *_flips(one), *_flips(other), *_shared(one, other)))
+
+    def _hinge(self, place: int) -> str | None:
+        """Of one pair, what each count makes of it, where they disagree. A refusal disagrees with nothing."""
+        counts: dict[str, list[str]] = {}
+        for count, found in self.differences.items():
+            pair = found[place]
+            if pair.verdict != REFUSED:
+                answer = f"the exponent of {pair.larger} is larger" if pair.larger else "they are not told apart"
+                counts.setdefault(answer, []).append(count_name(count))
+        if len(counts) < 2:
+            return None
+        one, other = self.headline[place].names
+        answers = (f"{answer} under {listed(names)}" for answer, names in counts.items())
+        return f"Of {one} and {other}, {', '.join(answers)}"
+
+    def _apart(self) -> str:
+        found = [pair if pair.interval.value > 0 else pair.reversed() for pair in self._with(TOLD_APART)]
+        words = [f"of {pair.names[0]} than of {pair.names[1]}, by {pair.told()}" for pair in found]
+        return f"The exponent is larger {_some(words)}." if words else ""
+
+    def _not_apart(self) -> str:
+        words = [" and ".join(pair.names) for pair in self._with(NOT_TOLD_APART)]
+        return f"Not told apart, which doesn't make them the same: {_some(words)}." if words else ""
+
+    def _refused(self) -> str:
+        refused = self._with(REFUSED)
+        pairs = [" and ".join(pair.names) for pair in refused]
+        names = dict.fromkeys(reason.name.replace("-", " ") for pair in refused for reason in pair.reasons)
+        return f"Nothing is claimed ({', '.join(names)}) of {_some(pairs)}." if pairs else ""
+
+    def _with(self, verdict: str) -> list[AlphaDifference]:
+        return [found for found in self.headline if found.verdict == verdict]
+
+
+def comparison_results(comparison: Comparison) -> dict[str, Any]:
+    """Every number of the comparison, ready for JSON."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "conclusion": comparison.conclusion,
+        "verdict": comparison.verdict,
+        "headline_count": HEADLINE_COUNT,
+        "hinges": comparison.hinges(),
+        "warnings": comparison.warnings(),
+        "differences": {
+            count: [found.to_dict() for found in differences] for count, differences in comparison.differences.items()
+        },
+        "differing": {
+            name: dict(zip((study.label for study in comparison.studies), values, strict=True))
+            for name, values in comparison.differing.items()
+        },
+        "studies": [
+            {"label": study.label, "folder": str(study.folder)} | study_results(study.analysis)
+            for study in comparison.studies
+        ],
+    }
+
+
+def _flips(study: LabelledStudy) -> list[Reason]:
+    flips = study.analysis.flips()
+    if flips is None:
+        return []
+    cure = "Train what its own report names as the cure under the counts that refuse it."
+    return [Reason("depends-on-count", f"The law of {study.label} is not one under every count. {flips}", cure)]
+
+
+def _shared(one: LabelledStudy, other: LabelledStudy) -> list[Reason]:
+    """Runs that both studies have: noise that they share is none between them, and no interval here knows of it."""
+    points = [{(run.size, run.results["final_val_loss"]) for run in study.runs} for study in (one, other)]
+    shared = len(points[0] & points[1])
+    if not shared:
+        return []
+    detail = (
+        f"{one.label} and {other.label} have {counted(shared, 'run')} of the same size and, to the last digit, the "
+        "same loss: the same runs, it seems, or the same training done again. The interval is of independent studies."
+    )
+    return [Reason("shared-runs", detail, "Give studies that have no run in common.")]
+
+
+def _settings(runs: Sequence[RunRecord]) -> dict[str, str]:
+    """What could change a loss, by name, in words: the runs' identity, a value for each size where sizes differ."""
+    if not runs:
+        return {}
+    by_size = {run.size: _of_run(run) for run in runs}
+    names = dict.fromkeys(name for settings in by_size.values() for name in settings)
+    found = {name: [settings.get(name) for settings in by_size.values()] for name in names}
+    words = {
+        name: ", ".join(map(str, values if len(set(values)) > 1 else values[:1])) for name, values in found.items()
+    }
+    return {"sizes": ", ".join(by_size), "seeds": ", ".join(map(str, sorted({run.seed for run in runs}))), **words}
+
+
+def _of_run(run: RunRecord) -> dict[str, str]:
+    """What a run's config and identity say; of a field that both have, identity counts."""
+    config = run.results.get("config", {})
+    sections = ((section, config.get(section)) for section in ("model", "recipe"))
+    settings = {
+        f"{section}.{name}": value
+        for section, values in sections
+        if isinstance(values, dict)
+        for name, value in values.items()
+    }
+    settings |= {"tokens": run.results.get("tokens"), **completed(run.results["identity"])}
+    return {name: str(value) for name, value in settings.items() if name not in ("size", "seed") and value is not None}
+
+
+def _by_weight(name: str) -> tuple[int, str]:
+    """Data first, then what was trained, how, and all else."""
+    order = ("data", "ladder", "sizes", "seeds", "model", "tokens", "recipe")
+    section = name.partition(".")[0]
+    return (order.index(section) if section in order else len(order), name)
+
+
+def _some(words: Sequence[str]) -> str:
+    named = "; ".join(words[:PAIRS_NAMED])
+    return named if len(words) <= PAIRS_NAMED else f"{named}; and {len(words) - PAIRS_NAMED} more pairs"
