@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import typer
-from click.core import ParameterSource
 
 from scaling_lab.commands.output_paths import require_file, written_to
 from scaling_lab.errors import UsageError
@@ -86,7 +85,7 @@ def _label_and_folder(argument: str) -> tuple[str, Path]:
         raise UsageError(f"command line --compare: {argument!r} is not LABEL=DIR; write it as lstm=runs/lstm")
     if not folder or not Path(folder).is_dir():
         raise UsageError(
-            f"{folder or argument!r}: no such folder; give one that holds runs, such as outputs/scaling_study"
+            f"{folder or argument}: no such folder; give one that holds runs, such as outputs/scaling_study"
         )
     return label.strip(), Path(folder)
 
@@ -120,8 +119,9 @@ def _short_names(folders: Sequence[Path]) -> dict[Path, str]:
 def _require_alone(context: typer.Context) -> None:
     """Refuse every option that says which runs of one study are read, or what becomes of its report."""
     for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if given and parameter.name not in _SHARED_OPTIONS:
+        source = context.get_parameter_source(parameter.name or "")
+        # By name: Typer brings a Click of its own, or takes the one that is installed.
+        if source and source.name == "COMMANDLINE" and parameter.name not in _SHARED_OPTIONS:
             raise UsageError(
                 f"command line {parameter.opts[0]}: is of one study's report, and --compare reads folders; leave it "
                 "out, or report on each study alone"

@@ -68,17 +68,17 @@ class AlphaDifference:
         if self.larger:
             return (
                 f"The exponent of {one} is larger than that of {other}: alpha {alphas[0]} against {alphas[1]}, a "
-                f"difference of {self.told()}."
+                f"difference of {self._told_with_confidence()}."
             )
         return (
             f"The exponents of {one} and {other} are not told apart: alpha {alphas[0]} and {alphas[1]}, a difference "
-            f"of {self.told()}. They may be the same, or differ by anything in that interval."
+            f"of {self._told_with_confidence()}. They may be the same, or differ by anything in that interval."
         )
 
     def told(self) -> str:
-        """The difference and its interval: 0.14 (95 % interval 0.05 to 0.23)."""
-        value, low, high = (self._number(number) for number in asdict(self.interval).values())
-        return f"{value} ({confidence_in_words(self.confidence, self.comparisons)} {low} to {high})"
+        """The difference and its interval: 0.14 (0.05 to 0.23)."""
+        value, ends = self._numbers()
+        return f"{value} ({ends})"
 
     def reversed(self) -> "AlphaDifference":
         """The other study's less this one's."""
@@ -103,6 +103,14 @@ class AlphaDifference:
                 "comparisons": self.comparisons,
             }
         )
+
+    def _told_with_confidence(self) -> str:
+        value, ends = self._numbers()
+        return f"{value} ({confidence_in_words(self.confidence, self.comparisons)} {ends})"
+
+    def _numbers(self) -> tuple[str, str]:
+        value, low, high = (self._number(number) for number in asdict(self.interval).values())
+        return value, f"{low} to {high}"
 
     @property
     def _decimals(self) -> int:

@@ -32,31 +32,29 @@ def comparison_figure(comparison: Comparison, count: str = HEADLINE_COUNT, unit:
     """
     lines: list[go.Scatter] = []
     points: list[go.Scatter] = []
-    notes: list[str] = []
     for study, style in zip(comparison.studies, theme.STUDY_STYLES, strict=False):
         if study.runs:
             law, foretells = study.law(count, unit), may_foretell(study.analysis, count)
             label = formats.in_figure(study.label)
             lines += law_lines(law, foretells, Pen(style.colour, style.colour, label))
-            points.append(_points(study, label, style, count, unit))
-            notes.append(_note(label, law, foretells))
+            points.append(_points(study, f"{label}: {_in_short(law, foretells)}", style, count, unit))
     if not points:
         return theme.nothing_to_draw("No complete run yet.")
-    figure = theme.styled(
+    return theme.styled(
         [*lines, *points],
         axes.log_axis(AXIS_TITLES[count], drawn(lines, points, "x"), padding=0.05),
         axes.log_axis(f"validation loss, {UNIT_NAMES[unit]}", drawn(lines, points, "y"), padding=0.06),
     )
-    return theme.note(figure, "<br>".join(notes))
 
 
-def _points(study: LabelledStudy, label: str, style: theme.Style, count: str, unit: str) -> go.Scatter:
-    """The study's runs; its entry in the legend, which switches its law too."""
+def _points(study: LabelledStudy, name: str, style: theme.Style, count: str, unit: str) -> go.Scatter:
+    """The study's runs. `name`: its entry in the legend, which switches its law too."""
+    label = formats.in_figure(study.label)
     return go.Scatter(
         x=[run.parameters[count] for run in study.runs],
         y=study.losses(unit),
         text=[f"{run.size}, {formats.in_figure(run.name)}" for run in study.runs],
-        name=label,
+        name=name,
         legendgroup=label,
         meta=label,
         mode="markers",
@@ -65,9 +63,9 @@ def _points(study: LabelledStudy, label: str, style: theme.Style, count: str, un
     )
 
 
-def _note(label: str, law: PowerLawFit, foretells: bool) -> str:
-    """What the study's law came to, so that a picture taken out of the page still says it."""
+def _in_short(law: PowerLawFit, foretells: bool) -> str:
+    """What the law came to, in the legend, so that a picture taken out of the page still says it."""
     if law.verdict != "identified":
-        return f"{label}: not identified"
-    value, interval = formats.estimate(law.alpha.value, law.alpha.low, law.alpha.high)
-    return f"{label}: alpha {value} ({interval}){'' if foretells else ', not under every count'}"
+        return "not identified"
+    value, _ = formats.estimate(law.alpha.value, law.alpha.low, law.alpha.high)
+    return f"alpha {value}{'' if foretells else ', not under every count'}"

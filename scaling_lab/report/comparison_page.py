@@ -44,6 +44,7 @@ def render_comparison(comparison: Comparison, command: str) -> str:
         comparison=comparison,
         counts={f"{fixed}{count}": count_name(count) for count in COUNTS},
         differences=comparison_tables.differences_table(comparison),
+        differences_by_count=comparison_tables.differences_table(comparison, comparison.differences),
         differing=comparison_tables.differing_table(comparison),
         left_out=comparison_tables.left_out_of_studies_table(comparison),
         studies=comparison_tables.studies_table(comparison),
@@ -72,6 +73,6 @@ def _together(comparison: Comparison) -> str | None:
     each = formats.percent(1 - (1 - comparison.headline[0].confidence) / pairs, 1)
     return (
         f"Among {pairs} pairs, one is more likely to look different by chance than one pair alone. So each interval is "
-        f"of {each}, and all together hold in 95 of 100 such comparisons (Bonferroni). That of each study's own alpha is "
-        "of 95 %."
+        f"of {each}, and all together hold in 95 of 100 such comparisons (Bonferroni). That of each study's own alpha "
+        "is of 95 %."
     )

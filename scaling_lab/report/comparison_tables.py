@@ -1,5 +1,7 @@
 """The tables of a comparison: the studies, the differences of their exponents, and what else differs between them."""
 
+from collections.abc import Iterable
+
 from scaling_lab.laws import AlphaDifference
 from scaling_lab.laws.difference import confidence_in_words
 from scaling_lab.report import formats
@@ -61,8 +63,8 @@ def _range_cell(numbers: list[int]) -> Cell:
     return Cell(" to ".join(formats.count(end) for end in ends), " ".join(map(str, ends)))
 
 
-def differences_table(comparison: Comparison) -> Table:
-    """Every pair's difference in alpha, however size is counted; the count that is told first in front."""
+def differences_table(comparison: Comparison, counts: Iterable[str] = (HEADLINE_COUNT,)) -> Table:
+    """Every pair's difference in alpha under these counts of size."""
     first = comparison.headline[0]
     columns = (
         Column("pair", "alpha of", numeric=False),
@@ -73,7 +75,7 @@ def differences_table(comparison: Comparison) -> Table:
         Column("larger", "larger", numeric=False),
         Column("reasons", "why not", numeric=False),
     )
-    rows = [_difference_row(count, found) for count, pairs in comparison.differences.items() for found in pairs]
+    rows = [_difference_row(count, found) for count in counts for found in comparison.differences[count]]
     return Table(columns, tuple(rows))
 
 
@@ -92,7 +94,8 @@ def _difference_row(count: str, found: AlphaDifference) -> tuple[Cell, ...]:
 def differing_table(comparison: Comparison) -> Table:
     """The settings that are not the same in every study, a column a study."""
     labels = (
-        Column(f"study-{place}", formats.plain(study.label), numeric=False) for place, study in _placed(comparison)
+        Column(f"study-{place}", formats.plain(study.label), numeric=False)
+        for place, study in enumerate(comparison.studies)
     )
     rows = [
         (text_cell(name), *(text_cell(value or None) for value in values))
@@ -110,7 +113,3 @@ def left_out_of_studies_table(comparison: Comparison) -> Table:
         for run in study.analysis.left_out
     ]
     return Table(columns, tuple(rows))
-
-
-def _placed(comparison: Comparison) -> list[tuple[int, LabelledStudy]]:
-    return list(enumerate(comparison.studies))

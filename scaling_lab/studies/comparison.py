@@ -18,7 +18,7 @@ import numpy as np
 from scaling_lab.config.identity import completed
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws import AlphaDifference, PowerLawFit, Reason, alpha_difference, fit_power_law
-from scaling_lab.laws.difference import NOT_TOLD_APART, REFUSED, TOLD_APART
+from scaling_lab.laws.difference import NOT_TOLD_APART, REFUSED, TOLD_APART, confidence_in_words
 from scaling_lab.laws.wording import counted, listed
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, count_name, study_results
 
@@ -27,7 +27,8 @@ SCHEMA_VERSION = 1
 UNITS = {"nats": "final_val_loss", "bits": "bits_per_character"}
 UNIT_NAMES = {"nats": "nats a token", "bits": "bits a character"}
 # Pairs of one outcome that a sentence names.
-PAIRS_NAMED = 4
+PAIRS_NAMED = 3
+SHARED_RUNS = "shared-runs"
 UNKNOWN = "not recorded"
 
 
@@ -52,6 +53,11 @@ class LabelledStudy:
     @property
     def fingerprint(self) -> str:
         return str(self.data.get("fingerprint") or UNKNOWN)
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why nothing is claimed of its exponent, in a few words each; none where its law is identified."""
+        return [name.replace("-", " ") for name in _names((*self.analysis.law.reasons, *_flips(self)))]
 
     def losses(self, unit: str) -> list[Any]:
         """Of each run, in a unit of UNITS; None where a run has none."""
@@ -123,9 +129,13 @@ class Comparison:
         told = [study for study in self.studies if study.runs]
         if len({study.fingerprint for study in told}) < 2 and UNKNOWN not in {study.fingerprint for study in told}:
             return []
-        data = listed([f"{study.label}: {study.data.get('name', 'unnamed')}, {study.fingerprint}" for study in told])
+        labels: dict[str, list[str]] = {}
+        for study in told:
+            data = f"{study.data.get('name', 'unnamed')} ({study.fingerprint})"
+            labels.setdefault(data, []).append(study.label)
+        data = "; ".join(f"{data} of {listed(names)}" for data, names in labels.items())
         words = (
-            f"The data differ, or aren't known to agree ({data}). Losses in nats a token can't be compared then: a "
+            f"The data differ, or aren't known to agree: {data}. Losses in nats a token can't be compared then: a "
             "token of one is not a token of the other. Each alpha, which no unit changes, is that of its own data."
         )
         in_bits = (
@@ -142,7 +152,10 @@ class Comparison:
     @cached_property
     def settings(self) -> dict[str, tuple[str, ...]]:
         """Every setting that some study has, with each study's value in words; studies without a run are blank."""
-        found = [_settings(study.runs) for study in self.studies]
+        sizes = [{run.size for run in study.runs} for study in self.studies if study.runs]
+        # What differs because one study has a size more is no setting.
+        shared = set.intersection(*sizes) if sizes else set()
+        found = [_settings(study.runs, shared) for study in self.studies]
         names = dict.fromkeys(name for settings in found for name in settings)
         return {
             name: tuple(settings.get(name, "absent") if settings else "" for settings in found)
@@ -175,18 +188,20 @@ class Comparison:
 
     def _apart(self) -> str:
         found = [pair if pair.interval.value > 0 else pair.reversed() for pair in self._with(TOLD_APART)]
-        words = [f"of {pair.names[0]} than of {pair.names[1]}, by {pair.told()}" for pair in found]
-        return f"The exponent is larger {_some(words)}." if words else ""
+        words = [f"{pair.names[0]} has a larger exponent than {pair.names[1]}, by {pair.told()}" for pair in found]
+        holds = confidence_in_words(self.headline[0].confidence, len(self.pairs))
+        return f"{_some(words)}. In brackets: the {holds}." if words else ""
 
     def _not_apart(self) -> str:
         words = [" and ".join(pair.names) for pair in self._with(NOT_TOLD_APART)]
         return f"Not told apart, which doesn't make them the same: {_some(words)}." if words else ""
 
     def _refused(self) -> str:
-        refused = self._with(REFUSED)
-        pairs = [" and ".join(pair.names) for pair in refused]
-        names = dict.fromkeys(reason.name.replace("-", " ") for pair in refused for reason in pair.reasons)
-        return f"Nothing is claimed ({', '.join(names)}) of {_some(pairs)}." if pairs else ""
+        alone = [f"{study.label} ({', '.join(study.refusals)})" for study in self.studies if study.refusals]
+        shared = [" and ".join(pair.names) for pair in self.headline if SHARED_RUNS in _names(pair.reasons)]
+        words = [f"of {listed(alone)}"] if alone else []
+        words += [f"between {_some(shared)}, which have runs in common"] if shared else []
+        return f"Nothing is claimed {', nor '.join(words)}." if words else ""
 
     def _with(self, verdict: str) -> list[AlphaDifference]:
         return [found for found in self.headline if found.verdict == verdict]
@@ -233,20 +248,24 @@ def _shared(one: LabelledStudy, other: LabelledStudy) -> list[Reason]:
         f"{one.label} and {other.label} have {counted(shared, 'run')} of the same size and, to the last digit, the "
         "same loss: the same runs, it seems, or the same training done again. The interval is of independent studies."
     )
-    return [Reason("shared-runs", detail, "Give studies that have no run in common.")]
+    return [Reason(SHARED_RUNS, detail, "Give studies that have no run in common.")]
 
 
-def _settings(runs: Sequence[RunRecord]) -> dict[str, str]:
-    """What could change a loss, by name, in words: the runs' identity, a value for each size where sizes differ."""
+def _settings(runs: Sequence[RunRecord], sizes: set[str]) -> dict[str, str]:
+    """What could change a loss, by name, in words; of these sizes, with a value for each where theirs differ."""
     if not runs:
         return {}
-    by_size = {run.size: _of_run(run) for run in runs}
+    by_size = {run.size: _of_run(run) for run in runs if run.size in sizes or not sizes}
     names = dict.fromkeys(name for settings in by_size.values() for name in settings)
     found = {name: [settings.get(name) for settings in by_size.values()] for name in names}
     words = {
         name: ", ".join(map(str, values if len(set(values)) > 1 else values[:1])) for name, values in found.items()
     }
-    return {"sizes": ", ".join(by_size), "seeds": ", ".join(map(str, sorted({run.seed for run in runs}))), **words}
+    return {
+        "sizes": ", ".join(dict.fromkeys(run.size for run in runs)),
+        "seeds": ", ".join(map(str, sorted({run.seed for run in runs}))),
+        **words,
+    }
 
 
 def _of_run(run: RunRecord) -> dict[str, str]:
@@ -268,6 +287,10 @@ def _by_weight(name: str) -> tuple[int, str]:
     order = ("data", "ladder", "sizes", "seeds", "model", "tokens", "recipe")
     section = name.partition(".")[0]
     return (order.index(section) if section in order else len(order), name)
+
+
+def _names(reasons: Sequence[Reason]) -> list[str]:
+    return [reason.name for reason in reasons]
 
 
 def _some(words: Sequence[str]) -> str:
