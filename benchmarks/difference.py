@@ -30,17 +30,26 @@ def five(alpha: float, sigma: float, seeds: int = 1, floor: float = 0.6) -> Scen
 
 
 SCENARIOS: dict[str, tuple[Scenario, ...]] = {
-    "same law, same noise": (five(0.27, 0.001), five(0.27, 0.001)),
+    "same law, noise 0.1 %": (five(0.27, 0.001), five(0.27, 0.001)),
     "same law, noise 0.1 and 0.4 %": (five(0.27, 0.001), five(0.27, 0.004)),
-    "same alpha, floors 0.6 and 0.8": (five(0.27, 0.001), five(0.27, 0.001, floor=0.8)),
-    "alpha 0.27 and 0.285": (five(0.27, 0.001), five(0.285, 0.001)),
-    "same law, five sizes and the full ladder's": (five(0.27, 0.001), Scenario("", UNEVEN, 0.27, 0.6, 0.001)),
-    "same law, seven sizes": (Scenario("", SEVEN, 0.27, 0.6, 0.002), Scenario("", SEVEN, 0.27, 0.6, 0.002)),
-    "same law, three seeds": (five(0.27, 0.003, seeds=3), five(0.27, 0.003, seeds=3)),
+    "same alpha, floors 0.6 and 0.8, noise 0.1 %": (five(0.27, 0.001), five(0.27, 0.001, floor=0.8)),
+    "alpha 0.27 and 0.285, noise 0.1 %": (five(0.27, 0.001), five(0.285, 0.001)),
+    "same law, five sizes and the full ladder's, noise 0.1 %": (
+        five(0.27, 0.001),
+        Scenario("", UNEVEN, 0.27, 0.6, 0.001),
+    ),
+    "same law, seven sizes, noise 0.2 %": (
+        Scenario("", SEVEN, 0.27, 0.6, 0.002),
+        Scenario("", SEVEN, 0.27, 0.6, 0.002),
+    ),
+    "same law, three seeds, noise 0.3 %": (five(0.27, 0.003, seeds=3), five(0.27, 0.003, seeds=3)),
     "same law, three seeds, noise 0.2 and 0.6 %": (five(0.27, 0.002, seeds=3), five(0.27, 0.006, seeds=3)),
-    "alpha 0.27 and 0.28, three seeds": (five(0.27, 0.002, seeds=3), five(0.28, 0.002, seeds=3)),
-    "three studies, same law, three seeds": (five(0.27, 0.003, seeds=3),) * 3,
-    "alpha 0.27, 0.27 and 0.28, three seeds": (*(five(0.27, 0.002, seeds=3),) * 2, five(0.28, 0.002, seeds=3)),
+    "alpha 0.27 and 0.28, three seeds, noise 0.2 %": (five(0.27, 0.002, seeds=3), five(0.28, 0.002, seeds=3)),
+    "three studies, same law, three seeds, noise 0.3 %": (five(0.27, 0.003, seeds=3),) * 3,
+    "alpha 0.27, 0.27 and 0.28, three seeds, noise 0.2 %": (
+        *(five(0.27, 0.002, seeds=3),) * 2,
+        five(0.28, 0.002, seeds=3),
+    ),
 }
 
 # One study as drawn: N, the losses and the fit.

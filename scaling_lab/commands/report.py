@@ -33,7 +33,7 @@ def report(
     studies: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[[LABEL=]DIR]...", help="With --compare: two to eight studies' folders, or any folders with runs."
+            metavar="[LABEL=]DIR", help="With --compare: two to eight studies' folders, or any folders with runs."
         ),
     ] = None,
     results_dir: Annotated[
@@ -53,7 +53,7 @@ def report(
             "--out",
             metavar="FILE",
             help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html, with what is selected "
-            "in its name.",
+            "in its name; with --compare outputs/comparison.html.",
         ),
     ] = None,
     publish: Annotated[

@@ -1,6 +1,6 @@
 """Several studies side by side: whose exponent is larger, and what else differs between them.
 
-    compare([LabelledStudy("LSTM", folder, analyse(*read_runs(folder))), ...]).conclusion
+    Comparison((LabelledStudy("LSTM", folder, analyse(*read_runs(folder))), ...)).conclusion
 
 Reached by `scaling-lab report --compare`. A study is what `analysis` makes of a folder; what is new here is the
 difference of each pair's exponents (`laws.difference`), and whether losses can be held against each other at all.
@@ -15,12 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from scaling_lab.config.identity import completed
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws import AlphaDifference, PowerLawFit, Reason, alpha_difference, fit_power_law
 from scaling_lab.laws.difference import NOT_TOLD_APART, REFUSED, TOLD_APART, confidence_in_words
 from scaling_lab.laws.wording import counted, listed
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, count_name, study_results
+from scaling_lab.studies.settings import settings_of
 
 SCHEMA_VERSION = 1
 # The keys of a run's results that hold its loss, by the unit it is in.
@@ -127,7 +127,8 @@ class Comparison:
     def warnings(self) -> list[str]:
         """Why losses of these studies can't be held against each other; empty where they can."""
         told = [study for study in self.studies if study.runs]
-        if len({study.fingerprint for study in told}) < 2 and UNKNOWN not in {study.fingerprint for study in told}:
+        fingerprints = {study.fingerprint for study in told}
+        if len(told) < 2 or (len(fingerprints) == 1 and UNKNOWN not in fingerprints):
             return []
         labels: dict[str, list[str]] = {}
         for study in told:
@@ -151,16 +152,8 @@ class Comparison:
 
     @cached_property
     def settings(self) -> dict[str, tuple[str, ...]]:
-        """Every setting that some study has, with each study's value in words; studies without a run are blank."""
-        sizes = [{run.size for run in study.runs} for study in self.studies if study.runs]
-        # What differs because one study has a size more is no setting.
-        shared = set.intersection(*sizes) if sizes else set()
-        found = [_settings(study.runs, shared) for study in self.studies]
-        names = dict.fromkeys(name for settings in found for name in settings)
-        return {
-            name: tuple(settings.get(name, "absent") if settings else "" for settings in found)
-            for name in sorted(names, key=_by_weight)
-        }
+        """Every setting that some study has, with each study's value in words; of one without a run it is empty."""
+        return settings_of([study.runs for study in self.studies])
 
     @property
     def differing(self) -> dict[str, tuple[str, ...]]:
@@ -223,10 +216,14 @@ def comparison_results(comparison: Comparison) -> dict[str, Any]:
             name: dict(zip((study.label for study in comparison.studies), values, strict=True))
             for name, values in comparison.differing.items()
         },
-        "studies": [
-            {"label": study.label, "folder": str(study.folder)} | study_results(study.analysis)
-            for study in comparison.studies
-        ],
+        "studies": [_study_results(study, in_bits="bits" in comparison.units) for study in comparison.studies],
+    }
+
+
+def _study_results(study: LabelledStudy, in_bits: bool) -> dict[str, Any]:
+    results = {"label": study.label, "folder": str(study.folder)} | study_results(study.analysis)
+    return results | {
+        "laws_in_bits": {count: study.law(count, "bits").to_dict() for count in COUNTS} if in_bits else {}
     }
 
 
@@ -249,44 +246,6 @@ def _shared(one: LabelledStudy, other: LabelledStudy) -> list[Reason]:
         "same loss: the same runs, it seems, or the same training done again. The interval is of independent studies."
     )
     return [Reason(SHARED_RUNS, detail, "Give studies that have no run in common.")]
-
-
-def _settings(runs: Sequence[RunRecord], sizes: set[str]) -> dict[str, str]:
-    """What could change a loss, by name, in words; of these sizes, with a value for each where theirs differ."""
-    if not runs:
-        return {}
-    by_size = {run.size: _of_run(run) for run in runs if run.size in sizes or not sizes}
-    names = dict.fromkeys(name for settings in by_size.values() for name in settings)
-    found = {name: [settings.get(name) for settings in by_size.values()] for name in names}
-    words = {
-        name: ", ".join(map(str, values if len(set(values)) > 1 else values[:1])) for name, values in found.items()
-    }
-    return {
-        "sizes": ", ".join(dict.fromkeys(run.size for run in runs)),
-        "seeds": ", ".join(map(str, sorted({run.seed for run in runs}))),
-        **words,
-    }
-
-
-def _of_run(run: RunRecord) -> dict[str, str]:
-    """What a run's config and identity say; of a field that both have, identity counts."""
-    config = run.results.get("config", {})
-    sections = ((section, config.get(section)) for section in ("model", "recipe"))
-    settings = {
-        f"{section}.{name}": value
-        for section, values in sections
-        if isinstance(values, dict)
-        for name, value in values.items()
-    }
-    settings |= {"tokens": run.results.get("tokens"), **completed(run.results["identity"])}
-    return {name: str(value) for name, value in settings.items() if name not in ("size", "seed") and value is not None}
-
-
-def _by_weight(name: str) -> tuple[int, str]:
-    """Data first, then what was trained, how, and all else."""
-    order = ("data", "ladder", "sizes", "seeds", "model", "tokens", "recipe")
-    section = name.partition(".")[0]
-    return (order.index(section) if section in order else len(order), name)
 
 
 def _names(reasons: Sequence[Reason]) -> list[str]:

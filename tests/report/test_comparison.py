@@ -348,3 +348,6 @@ def test_same_studies_give_the_same_bytes_and_pure_json(three: Comparison, tmp_p
     results = json.loads(json.dumps(comparison_results(three), allow_nan=False))
     assert [study["label"] for study in results["studies"]] == ["steep", "flat", "straight"]
     assert len(results["studies"][0]["runs"]) == 15
+    nats, bits = (results["studies"][0][key]["total"] for key in ("laws", "laws_in_bits"))
+    assert bits["alpha"]["value"] == pytest.approx(nats["alpha"]["value"], rel=1e-6)
+    assert bits["c"]["value"] == pytest.approx(1.45 * nats["c"]["value"], rel=1e-6)
