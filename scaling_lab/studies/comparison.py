@@ -110,7 +110,7 @@ class Comparison:
         """For people: which exponents differ, under the count that is told first."""
         if len(self.headline) == 1:
             return self.headline[0].sentence()
-        return " ".join(filter(None, (self._apart(), self._not_apart(), self._refused())))
+        return " ".join(filter(None, (self._apart(), self._not_apart(), self._brackets(), self._refused())))
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
@@ -182,12 +182,16 @@ class Comparison:
     def _apart(self) -> str:
         found = [pair if pair.interval.value > 0 else pair.reversed() for pair in self._with(TOLD_APART)]
         words = [f"{pair.names[0]} has a larger exponent than {pair.names[1]}, by {pair.told()}" for pair in found]
-        holds = confidence_in_words(self.headline[0].confidence, len(self.pairs))
-        return f"{_some(words)}. In brackets: the {holds}." if words else ""
+        return f"{_some(words)}." if words else ""
 
     def _not_apart(self) -> str:
-        words = [" and ".join(pair.names) for pair in self._with(NOT_TOLD_APART)]
+        words = [f"{' and '.join(pair.names)}, by {pair.told()}" for pair in self._with(NOT_TOLD_APART)]
         return f"Not told apart, which doesn't make them the same: {_some(words)}." if words else ""
+
+    def _brackets(self) -> str:
+        """What the intervals in the sentences before are."""
+        holds = confidence_in_words(self.headline[0].confidence, len(self.pairs))
+        return "" if self.verdict == REFUSED else f"In brackets: the {holds}."
 
     def _refused(self) -> str:
         alone = [f"{study.label} ({', '.join(study.refusals)})" for study in self.studies if study.refusals]
