@@ -351,3 +351,13 @@ def test_same_studies_give_the_same_bytes_and_pure_json(three: Comparison, tmp_p
     nats, bits = (results["studies"][0][key]["total"] for key in ("laws", "laws_in_bits"))
     assert bits["alpha"]["value"] == pytest.approx(nats["alpha"]["value"], rel=1e-6)
     assert bits["c"]["value"] == pytest.approx(1.45 * nats["c"]["value"], rel=1e-6)
+
+
+def test_data_that_are_not_recorded_are_not_taken_for_the_same(tmp_path: Path) -> None:
+    unknown = Study(tmp_path / "unknown", noise=0.002, draw="u")
+    for size in ARCHITECTURES:
+        unknown.write_run(size, data=None)
+    assert "unnamed (not recorded) of unknown" in compared(flat_study(tmp_path), unknown).warnings()[0]
+    empty = Study(tmp_path / "empty")
+    empty.write_run("tiny", state="diverged")
+    assert compared(unknown, empty).warnings() == []
