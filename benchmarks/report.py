@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-from study_folders import Study  # noqa: E402 - it lies beside the tests
+from study_folders import Study
 
 ROUNDS = 3
 

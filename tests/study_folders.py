@@ -35,13 +35,15 @@ def power_law(n: float) -> float:
 class Study:
     """A folder to write runs into.
 
-    loss: the expected validation loss at N. noise: its relative standard deviation from run to run.
+    loss: the expected validation loss at N. noise: its relative standard deviation from run to run. draw: of the noise;
+    studies of one draw have the same.
     """
 
     folder: Path
     loss: Callable[[float], float] = power_law
     noise: float = 0.0
     n_steps: int = 60
+    draw: str = ""
 
     def write(self, *, sizes: tuple[str, ...] = tuple(ARCHITECTURES), seeds: int = 1) -> "Study":
         """A complete run for each size and seed."""
@@ -69,7 +71,7 @@ class Study:
         return analyse(*read_runs(self.folder))
 
     def _val_loss(self, size: str, seed: int) -> float:
-        draw = random.Random(f"{size} {seed}").gauss(0, 1)
+        draw = random.Random(f"{size} {seed}{self.draw}").gauss(0, 1)
         return self.loss(ARCHITECTURES[size][-1]) * (1 + self.noise * draw)
 
     def _rows(self, size: str, val_loss: float) -> list[dict[str, Any]]:

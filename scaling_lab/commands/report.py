@@ -1,7 +1,8 @@
 """`scaling-lab report`: read a study's runs, fit the law, write one HTML file.
 
 Runs are read from their folders (`--results-dir outputs/scaling_study`), or pulled from W&B or the local server
-(`--project music-scaling`); of one study both give the same numbers, to the last digit.
+(`--project music-scaling`); of one study both give the same numbers, to the last digit. `--compare A B` puts studies
+side by side (`comparison`).
 """
 
 import json
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scaling_lab.commands.chosen_runs import ChosenRuns, choose_runs
+from scaling_lab.commands.comparison import compare_studies
 from scaling_lab.commands.output_paths import require_file, written_to
 from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
 from scaling_lab.errors import UsageError
@@ -27,6 +29,13 @@ DEFAULT_FOLDER = Path("outputs/scaling_study")
 
 @app.command()
 def report(
+    context: typer.Context,
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[LABEL=]DIR", help="With --compare: two to eight studies' folders, or any folders with runs."
+        ),
+    ] = None,
     results_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help=f"A study's folder, or any folder with runs in it. Absent: {DEFAULT_FOLDER}."),
@@ -44,11 +53,15 @@ def report(
             "--out",
             metavar="FILE",
             help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html, with what is selected "
-            "in its name.",
+            "in its name; with --compare outputs/comparison.html.",
         ),
     ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Make a W&B Report in the project too; wants scaling-lab[publish].")
+    ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Put the studies named as arguments on one plot, and tell their alphas apart."),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study's results as pure JSON.")] = False,
 ) -> None:
@@ -56,6 +69,9 @@ def report(
 
     Rows of a project are cached: what is complete is never pulled again.
     """
+    if compare or studies:
+        compare_studies(context, studies or [], compare, out, as_json)
+        return
     runs = choose_runs(results_dir, DEFAULT_FOLDER, project, entity, sweep, group, filters, tracking, store)
     if publish and not project:
         raise UsageError("command line --publish: a W&B Report is made in a project of W&B's; give --project too")

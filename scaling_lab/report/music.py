@@ -46,7 +46,7 @@ class SizeMusic:
         return self.run.size
 
     @property
-    def style(self) -> theme.SizeStyle:
+    def style(self) -> theme.Style:
         return theme.SIZE_STYLES[self.run.size]
 
     @property

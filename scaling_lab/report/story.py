@@ -12,7 +12,8 @@ from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws import PowerLawFit
 from scaling_lab.report import formats
 from scaling_lab.report.curves import CURVES_A_SIZE, drawn_runs
-from scaling_lab.report.figures import EXTRAPOLATION, may_foretell, size_names
+from scaling_lab.report.figures import may_foretell, size_names
+from scaling_lab.report.law_lines import EXTRAPOLATION
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
 
@@ -153,8 +154,8 @@ def next_step(analysis: StudyAnalysis) -> str | None:
         return None
     first = analysis.next_runs[0]
     return (
-        f"Train {first.text}, {formats.count(first.cost)} FLOPs. Alpha would then be known to ±{first.half_width:.2g}, not "
-        f"±{first.now:.2g}."
+        f"Train {first.text}, {formats.count(first.cost)} FLOPs. Alpha would then be known to ±{first.half_width:.2g}, "
+        f"not ±{first.now:.2g}."
     )
 
 

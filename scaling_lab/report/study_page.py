@@ -11,7 +11,7 @@ from scaling_lab.report import story, tables
 from scaling_lab.report.figures import study_figures
 from scaling_lab.report.music import measures_table, music_by_size
 from scaling_lab.report.page import render_page, write_page
-from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
+from scaling_lab.studies.analysis import COUNTS, StudyAnalysis, count_name
 from scaling_lab.studies.foretelling import Score
 
 OUTPUTS = Path("outputs")
@@ -38,6 +38,7 @@ def render_report(analysis: StudyAnalysis, scores: Sequence[Score] = (), outputs
         analysis=analysis,
         captions={count: story.scaling_caption(analysis, count) for count in COUNTS},
         caveats=CAVEATS,
+        choices={f"scaling-{count}": count_name(count) for count in COUNTS},
         commands=story.commands(analysis),
         counts=COUNTS,
         curves=story.curves_drawn(analysis),

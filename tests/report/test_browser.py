@@ -12,9 +12,10 @@ import pytest
 from servers import wait_until
 from study_folders import Study, write_some_music
 
-from scaling_lab.report import build_report
+from scaling_lab.report import build_comparison, build_report
 from scaling_lab.report.music import FREE_SHOWN
 from scaling_lab.studies.analysis import StudyAnalysis
+from scaling_lab.studies.comparison import Comparison, LabelledStudy
 
 pytestmark = pytest.mark.slow
 
@@ -195,3 +196,15 @@ def test_the_page_holds_what_it_draws(with_music: StudyAnalysis, opened: Any, tm
         assert {size: len(rows) for size, rows in tunes.items()} == dict.fromkeys(
             ("tiny", "small", "medium", "large", "xl"), 2 + FREE_SHOWN
         )
+
+
+def test_two_choices_of_a_figure_are_made_together(identified: StudyAnalysis, opened: Any, tmp_path: Path) -> None:
+    other = Study(tmp_path / "other", noise=0.002, draw="o").write(seeds=3).analysis()
+    studies = LabelledStudy("one", tmp_path / "runs", identified), LabelledStudy("other", tmp_path / "other", other)
+    path = build_comparison(Comparison(studies), tmp_path / "comparison.html", "scaling-lab report --compare one other")
+    with opened(path) as page:
+        assert page.locator("[data-figure=nats-total] .scatterlayer").count() == 1
+        page.locator("[data-shows=bits]").click()
+        page.locator("[data-shows=matmul]").click()
+        assert page.locator("[data-figure=bits-matmul] .scatterlayer").count() == 1
+        assert page.locator(".ytitle").first.text_content() == "validation loss, bits a character"
