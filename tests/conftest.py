@@ -6,8 +6,10 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from browsers import chromium
 from cli_in_process import CommandLine, Ended
 from hypothesis import HealthCheck, settings
 from servers import RunningServer, running_server
@@ -54,3 +56,10 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
 def server(make_server: Callable[..., RunningServer]) -> RunningServer:
     """A local server with an empty store, up until the test is over."""
     return make_server()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A Chromium of whatever name, driven by Playwright."""
+    with chromium() as started:
+        yield started

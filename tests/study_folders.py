@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.history.runs import read_runs
+from scaling_lab.music.measures import Reference, measure
+from scaling_lab.sampling.music_file import RunMusic, WrittenTune, write_music
 from scaling_lab.studies.analysis import StudyAnalysis, analyse
 
 # d_model, n_layers, n_heads, d_ff, and total parameters.
@@ -33,13 +35,15 @@ def power_law(n: float) -> float:
 class Study:
     """A folder to write runs into.
 
-    loss: the expected validation loss at N. noise: its relative standard deviation from run to run.
+    loss: the expected validation loss at N. noise: its relative standard deviation from run to run. draw: of the noise;
+    studies of one draw have the same.
     """
 
     folder: Path
     loss: Callable[[float], float] = power_law
     noise: float = 0.0
     n_steps: int = 60
+    draw: str = ""
 
     def write(self, *, sizes: tuple[str, ...] = tuple(ARCHITECTURES), seeds: int = 1) -> "Study":
         """A complete run for each size and seed."""
@@ -72,7 +76,7 @@ class Study:
         return analyse(*read_runs(self.folder))
 
     def _val_loss(self, size: str, seed: int) -> float:
-        draw = random.Random(f"{size} {seed}").gauss(0, 1)
+        draw = random.Random(f"{size} {seed}{self.draw}").gauss(0, 1)
         return self.loss(ARCHITECTURES[size][-1]) * (1 + self.noise * draw)
 
     def _rows(self, size: str, val_loss: float) -> list[dict[str, Any]]:
@@ -149,3 +153,27 @@ DATA = {
     "val_tokens": 49_554,
     "licence": "traditional tunes",
 }
+
+
+GIVEN = "M:4/4\nL:1/8\nK:D\nDEFA|"
+FREE = "M:6/8\nL:1/8\nQ:1/4=200\nK:G\n|:GAB c2d|edc BAG:|\nG3 [GBd]3|z3 (3GAB c|]\n"
+
+
+def write_some_music(study: Study, *, free: str = FREE, prompt: str = GIVEN, n_free: int = 4) -> None:
+    """What every run of a study wrote, as if sampled: tunes with one beginning, where there is one, and free ones."""
+    for run in study.analysis().runs:
+        alike = tuple(WrittenTune(f"{prompt}d{number}e f2|d8|]\n", ended=True) for number in (2, 3)) if prompt else ()
+        texts = [free] * n_free
+        measures = measure(texts, Reference.of([FREE], [GIVEN]))
+        music = RunMusic(
+            best_val_loss=run.results["best_val_loss"],
+            prompt=prompt,
+            prompted=alike,
+            free=tuple(WrittenTune(text, ended=False) for text in texts),
+            samples=measures,
+            held_out=measures,
+            temperature=1.0,
+            top_p=0.95,
+            seed=0,
+        )
+        write_music(music, run.folder)

@@ -20,6 +20,8 @@ def test_the_wheel_holds_presets_and_template_and_no_module_of_another_name(tmp_
         for preset in ("tiny", "small", "medium", "large", "xl", "recipe"):
             assert f"scaling_lab/config/presets/{ladder}/{preset}.yaml" in names
     assert "scaling_lab/report/templates/study.html.j2" in names
+    # A library of others, and the licence that goes with it.
+    assert {"scaling_lab/report/vendor/abcjs-6.7.2.min.js", "scaling_lab/report/vendor/abcjs-LICENSE.md"} <= set(names)
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"scaling_lab"}
 

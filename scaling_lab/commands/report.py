@@ -1,7 +1,8 @@
 """`scaling-lab report`: read a study's runs, fit the law, write one HTML file, or other formats of the same.
 
 Runs are read from their folders (`--results-dir outputs/scaling_study`), or pulled from W&B or the local server
-(`--project music-scaling`); of one study both give the same numbers, to the last digit.
+(`--project music-scaling`); of one study both give the same numbers, to the last digit. `--compare A B` puts studies
+side by side (`comparison`).
 """
 
 import json
@@ -13,6 +14,7 @@ import typer
 
 from scaling_lab.commands.browser import open_page
 from scaling_lab.commands.chosen_runs import ChosenRuns, choose_runs
+from scaling_lab.commands.comparison import compare_studies
 from scaling_lab.commands.output_paths import written_to
 from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
 from scaling_lab.commands.report_formats import Formats, chosen_formats, require_writable, targets_of
@@ -31,6 +33,13 @@ EVERY_SECONDS = 10.0
 
 @app.command()
 def report(
+    context: typer.Context,
+    studies: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[LABEL=]DIR", help="With --compare: two to eight studies' folders, or any folders with runs."
+        ),
+    ] = None,
     results_dir: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help=f"A study's folder, or any folder with runs in it. Absent: {DEFAULT_FOLDER}."),
@@ -48,7 +57,7 @@ def report(
             "--out",
             metavar="FILE",
             help="Where to write; absent, report.html in the folder, or outputs/PROJECT.html, with what is selected "
-            "in its name. Other formats lie beside it, under its name.",
+            "in its name; with --compare outputs/comparison.html. Other formats lie beside it, under its name.",
         ),
     ] = None,
     formats: Formats = ["html"],  # noqa: B006 - Typer's own way; nobody writes to it
@@ -64,12 +73,19 @@ def report(
     publish: Annotated[
         bool, typer.Option("--publish", help="Make a W&B Report in the project too; wants scaling-lab[publish].")
     ] = False,
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Put the studies named as arguments on one plot, and tell their alphas apart."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study's results as pure JSON.")] = False,
 ) -> None:
     """Draw the report of a study from its runs' folders, or from their rows in a project; nothing is trained.
 
     Rows of a project are cached: what is complete is never pulled again.
     """
+    if compare or studies:
+        compare_studies(context, studies or [], compare, out, as_json)
+        return
     runs = choose_runs(results_dir, DEFAULT_FOLDER, project, entity, sweep, group, filters, tracking, store)
     if publish and not project:
         raise UsageError("command line --publish: a W&B Report is made in a project of W&B's; give --project too")

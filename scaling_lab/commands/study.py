@@ -10,6 +10,7 @@ import typer
 from scaling_lab.commands.run_options import RunOptions, takes_study_options
 from scaling_lab.config import SIZES, Override, RunConfig
 from scaling_lab.errors import RemoteError, UsageError
+from scaling_lab.sampling import FREE_TUNES
 
 if TYPE_CHECKING:
     from scaling_lab.studies.as_sweep import Records
@@ -34,10 +35,13 @@ def study(
     folder: Annotated[
         str, typer.Option(metavar="NAME", help="The study's own folder, under the output folder.")
     ] = "scaling_study",
+    tunes: Annotated[
+        int, typer.Option(min=0, max=10_000, metavar="N", help="Tunes that each size writes for the report.")
+    ] = FREE_TUNES,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what it would cost, and train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study's results as pure JSON.")] = False,
 ) -> None:
-    """Train every size (and seed), fit the law, and write the report.
+    """Train every size (and seed), fit the law, let each size write tunes, and write the report.
 
     Interrupted, the same command goes on; what is complete is never trained again.
     """
@@ -52,10 +56,11 @@ def study(
     if dry_run:
         typer.echo(_plan_text(plan))
         return
-    _run(plan, as_json)
+    _run(plan, tunes, as_json)
 
 
-def _run(plan: "StudyPlan", as_json: bool) -> None:
+def _run(plan: "StudyPlan", tunes: int, as_json: bool) -> None:
+    from scaling_lab.commands.study_music import try_study_music
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse
@@ -69,7 +74,10 @@ def _run(plan: "StudyPlan", as_json: bool) -> None:
     analysis = analyse(*(trained.records or read_runs(plan.folder)))
     content = write_study_results(plan, analysis)
     scores = score(read_foretold(plan.folder), analysis)
-    report = build_report(analysis, plan.folder / "report.html", scores)
+    outputs = plan.configs[0].output_dir
+    if tunes:
+        try_study_music(analysis.runs, outputs, tunes)
+    report = build_report(analysis, plan.folder / "report.html", scores, outputs)
     if trained.sweep is not None:
         _keep(plan, trained.sweep, [report, plan.folder / STUDY_RESULTS_NAME])
     typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")

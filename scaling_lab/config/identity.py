@@ -28,12 +28,17 @@ def run_identity(config: RunConfig, data_fingerprint: str, precision: str) -> di
 
 def differences(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """Fields of two identities that disagree, each as a phrase for people."""
-    before = _NEW_FIELDS | before
+    before = completed(before)
     return [
         f"{key} was {_word(before.get(key))} and is now {_word(now.get(key))}"
         for key in dict.fromkeys((*before, *now))
         if before.get(key) != now.get(key)
     ]
+
+
+def completed(identity: dict[str, Any]) -> dict[str, Any]:
+    """The identity of a run of any version, with what an earlier one did not write down."""
+    return _NEW_FIELDS | identity
 
 
 # Fields that a run of an earlier version doesn't name: it was trained with what is the default now.

@@ -8,6 +8,7 @@ from scaling_lab.laws.comparison import (
     compare_power_forms,
     compare_repetition_forms,
 )
+from scaling_lab.laws.difference import AlphaDifference, alpha_difference
 from scaling_lab.laws.envelope import Crossing, EnvelopeFit, fit_envelope
 from scaling_lab.laws.isoflop import Budget, IsoFlopFit, fit_isoflop
 from scaling_lab.laws.joint import JointLawFit, JointPrediction, fit_joint_law
@@ -27,6 +28,7 @@ from scaling_lab.laws.verdict import Reason
 
 __all__ = [
     "CAVEATS",
+    "AlphaDifference",
     "BestSize",
     "Budget",
     "Crossing",
@@ -47,6 +49,7 @@ __all__ = [
     "RepetitionFit",
     "SmsFit",
     "SmsPrediction",
+    "alpha_difference",
     "compare_curve_forms",
     "compare_joint_forms",
     "compare_power_forms",

@@ -147,6 +147,10 @@ class PowerLawFit:
             f"{self.noise.dof}) intervals at {wording.percent(self.confidence)}, noise from {self.noise.source}"
         )
 
+    def at(self, confidence: float) -> "PowerLawFit":
+        """The same fit with intervals of another confidence. Raises UsageError unless it is between 0 and 1."""
+        return self if confidence == self.confidence else _fitted(self.sizes, confidence)
+
     def curve(self, n: ArrayLike) -> Array:
         """(M,) fitted loss at n (M,), in nats a token."""
         n_M = checked_n(n)
@@ -224,13 +228,17 @@ def fit_power_law(n: ArrayLike, loss: ArrayLike, *, confidence: float = 0.95, sy
     Raises DataError, with the row, for an n or a loss that is no positive number, and for more than MOST_SIZES sizes;
     UsageError for a confidence that is not between 0 and 1. Data that identify no law raise nothing: the fit says so.
     """
-    if not 0 < confidence < 1:
-        raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
     sizes = sizes_of(n, loss, symbol)
     if sizes.n_sizes > MOST_SIZES:
         raise DataError(
             f"{sizes.n_sizes:,} different sizes, and a power law is fitted to {MOST_SIZES} at most; give one row a run"
         )
+    return _fitted(sizes, confidence)
+
+
+def _fitted(sizes: Sizes, confidence: float) -> PowerLawFit:
+    if not 0 < confidence < 1:
+        raise UsageError(f"confidence is {confidence}; give a number between 0 and 1, such as 0.95")
     return PowerLawFit(sizes, confidence, find_region(sizes, confidence) if sizes.n_sizes >= N_PARAMETERS else None)
 
 

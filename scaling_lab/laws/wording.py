@@ -1,6 +1,6 @@
 """Numbers as people read them, for the sentences that fits and verdicts are told in."""
 
-from math import floor, log10
+from math import floor, isinf, log10
 
 
 def counted(number: int, noun: str) -> str:
@@ -30,5 +30,5 @@ def percent(share: float) -> str:
 def with_range(value: float, low: float, high: float) -> tuple[str, str, str]:
     """The three at one number of decimals: two, or as many more as show two digits of the range's width."""
     width = high - low
-    decimals = min(max(1 - floor(log10(width)), 2), 6) if width > 0 else 6
+    decimals = 2 if isinf(width) else min(max(1 - floor(log10(width)), 2), 6) if width > 0 else 6
     return f"{value:.{decimals}f}", f"{low:.{decimals}f}", f"{high:.{decimals}f}"

@@ -1,6 +1,6 @@
 """How the runs trained: what they logged at each step, one colour a size, thinned for drawing only.
 
-A run that has not come to its end is dotted.
+A run that has not come to its end is dashed.
 """
 
 from collections.abc import Sequence
@@ -39,11 +39,11 @@ def loss_by_tokens_figure(runs: Sequence[RunRecord]) -> go.Figure:
 
 
 def loss_by_flops_figure(runs: Sequence[RunRecord]) -> go.Figure:
-    """Train loss (thin) and validation loss (with markers) against FLOPs spent, on logarithmic axes.
-
-    The lower edge of all curves together is the least loss that a budget buys.
-    """
-    traces = _loss_traces(runs, metrics.TRAIN_FLOPS, log_x=True)
+    """Train loss (thin), validation loss (with markers) and its envelope against FLOPs spent, on logarithmic axes."""
+    traces = [
+        *_loss_traces(runs, metrics.TRAIN_FLOPS, log_x=True),
+        *_envelope([run for run in runs if run.state == "complete"]),
+    ]
     x_axis = axes.log_axis("training FLOPs", _values(traces, "x"), padding=0.02)
     return _figure(runs, traces, x_axis, _log_y(LOSS_TITLE, traces))
 
@@ -75,6 +75,25 @@ def _loss_traces(runs: Sequence[RunRecord], x: str, *, log_x: bool) -> list[go.S
     return training + evaluations
 
 
+def _envelope(runs: Sequence[RunRecord]) -> list[go.Scatter]:
+    """The evaluations that none with as few FLOPs is below: the least loss that a budget bought, of whichever size."""
+    spent, loss = (_all_evaluations(runs, metric) for metric in (metrics.TRAIN_FLOPS, metrics.VAL_LOSS))
+    if len(spent) != len(loss):
+        return []
+    known = np.isfinite(spent) & np.isfinite(loss) & (spent > 0)
+    order = np.lexsort((loss[known], spent[known]))
+    spent, loss = spent[known][order], loss[known][order]
+    least = loss < np.minimum.accumulate(np.concatenate(([np.inf], loss)))[:-1]
+    line = {"color": theme.INK, "width": 1.5, "dash": "dot"}
+    words = "least loss %{y:.4g}<br>at %{x:.3s}<extra></extra>"
+    x, y = spent[least], loss[least]
+    return [go.Scatter(x=x, y=y, name="envelope", mode="lines", line=line, hovertemplate=words)] if len(x) > 1 else []
+
+
+def _all_evaluations(runs: Sequence[RunRecord], metric: str) -> Array:
+    return np.concatenate([run.evaluations.get(metric, np.empty(0)) for run in runs] or [np.empty(0)])
+
+
 def _line(
     run: RunRecord,
     columns: Columns,
@@ -98,7 +117,7 @@ def _line(
         legendgroup=run.size,
         showlegend=False,
         mode="lines+markers" if markers else "lines",
-        line={"color": style.colour, "width": width, "dash": "solid" if run.state == "complete" else "dot"},
+        line={"color": style.colour, "width": width, "dash": "solid" if run.state == "complete" else "dash"},
         marker=style.marker(8),
         opacity=opacity,
         hovertemplate=f"%{{fullData.name}}<br>{metric} %{{y:.4g}}<br>at %{{x:.3s}}<extra></extra>",

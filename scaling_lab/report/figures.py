@@ -5,7 +5,6 @@ figures["scaling-total"].show()
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,11 +21,8 @@ from scaling_lab.report.curves import (
     throughput_figure,
 )
 from scaling_lab.report.diagnostics import jackknife_figure, profile_figure, residuals_figure
+from scaling_lab.report.law_lines import Pen, law_lines
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
-
-# How many times the largest size an identified law is drawn to.
-EXTRAPOLATION = 10.0
-_POINTS_ON_A_LINE = 120
 
 AXIS_TITLES = {
     "total": "parameters N",
@@ -73,12 +69,12 @@ def scaling_figure(analysis: StudyAnalysis, count: str = HEADLINE_COUNT) -> go.F
     if not runs:
         return theme.nothing_to_draw("No complete run yet.")
     foretells = may_foretell(analysis, count)
-    lines = _law_lines(law, foretells) if law.verdict == "identified" else _description(law)
+    lines = law_lines(law, foretells, Pen())
     points = _points(runs, count)
     figure = theme.styled(
         [*lines, *points],
-        axes.log_axis(AXIS_TITLES[count], _drawn(lines, points, "x"), padding=0.05),
-        axes.log_axis("validation loss, nats a token", _drawn(lines, points, "y"), padding=0.06),
+        axes.log_axis(AXIS_TITLES[count], drawn(lines, points, "x"), padding=0.05),
+        axes.log_axis("validation loss, nats a token", drawn(lines, points, "y"), padding=0.06),
     )
     return theme.note(figure, *_verdict_note(law, foretells))
 
@@ -107,53 +103,7 @@ def _points(runs: Sequence[RunRecord], count: str) -> list[go.Scatter]:
     ]
 
 
-def _law_lines(law: PowerLawFit, foretells: bool) -> list[go.Scatter]:
-    """The fitted curve and its band over the data, and, if it may foretell, both again beyond them."""
-    low, high = float(law.sizes.n[0]), float(law.sizes.n[-1])
-    band = f"{formats.percent(law.confidence, 0)} band"
-    inside, beyond = np.geomspace(low, high, _POINTS_ON_A_LINE), np.geomspace(high, EXTRAPOLATION * high, 60)
-    bands = [_band(law, inside, band, opacity=0.16)]
-    lines = [_line(law, inside, "law", {"color": theme.INK, "width": 2})]
-    if foretells:
-        bands.append(_band(law, beyond, band, opacity=0.08, showlegend=False))
-        lines.append(_line(law, beyond, "extrapolated", {"color": theme.INK, "width": 2, "dash": "dash"}))
-    return bands + lines
-
-
-def _description(law: PowerLawFit) -> list[go.Scatter]:
-    """The best curve within the data, for the eye only. Nothing where there is no fit."""
-    if law.region is None:
-        return []
-    inside = np.geomspace(float(law.sizes.n[0]), float(law.sizes.n[-1]), _POINTS_ON_A_LINE)
-    return [_line(law, inside, "not a law", {"color": theme.MUTED, "width": 1.2, "dash": "dot"})]
-
-
-def _line(law: PowerLawFit, n: np.ndarray, name: str, line: dict[str, Any]) -> go.Scatter:
-    hover = "N = %{x:.3s}<br>" + name + " %{y:.4f}<extra></extra>"
-    # Plotly's simplifying leaves out points of a smooth curve, and it shows.
-    return go.Scatter(
-        x=n, y=law.curve(n), name=name, mode="lines", line=line | {"simplify": False}, hovertemplate=hover
-    )
-
-
-def _band(law: PowerLawFit, n: np.ndarray, name: str, opacity: float, showlegend: bool = True) -> go.Scatter:
-    """One closed outline: there along the upper end, back along the lower."""
-    low, high = law.band(n)
-    return go.Scatter(
-        x=np.concatenate((n, n[::-1])),
-        y=np.concatenate((high, low[::-1])),
-        name=name,
-        legendgroup=name,
-        showlegend=showlegend,
-        fill="toself",
-        fillcolor=theme.faint(theme.INK, opacity),
-        line={"width": 0},
-        mode="lines",
-        hoverinfo="skip",
-    )
-
-
-def _drawn(lines: Sequence[go.Scatter], points: Sequence[go.Scatter], axis: str) -> np.ndarray:
+def drawn(lines: Sequence[go.Scatter], points: Sequence[go.Scatter], axis: str) -> np.ndarray:
     """Every value that must be in view on "x" or "y"."""
     return np.concatenate([np.asarray(trace[axis], dtype=np.float64) for trace in (*lines, *points)])
 

@@ -78,7 +78,9 @@ def significant(number: float | None, digits: int = 3) -> str:
     """Three digits, ∞ for a bound that does not exist, – for no number."""
     if number is None or isnan(number):
         return ABSENT
-    return "∞" if isinf(number) else f"{number:.{digits}g}".replace("e+0", "e").replace("e+", "e")
+    if isinf(number):
+        return "∞" if number > 0 else "-∞"
+    return f"{number:.{digits}g}".replace("e+0", "e").replace("e+", "e")
 
 
 def estimate(value: float, low: float, high: float) -> tuple[str, str]:

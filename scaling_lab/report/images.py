@@ -7,6 +7,7 @@ are the same.
 import asyncio
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,9 @@ def draw(figures: Mapping[str, go.Figure], image_formats: Sequence[str]) -> dict
         errors.ChannelClosedError,
     )
     try:
-        return asyncio.run(_drawn(path, figures, image_formats))
+        # In a thread of its own: a notebook's has a loop already.
+        with ThreadPoolExecutor(1) as painter:
+            return painter.submit(asyncio.run, _drawn(path, figures, image_formats)).result()
     except (*failures, TimeoutError) as error:
         raise UsageError(
             f"figures: {path} broke off ({type(error).__name__}); name another Chrome or Chromium in BROWSER_PATH, or "

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scaling_lab.laws import CAVEATS
 from scaling_lab.report import formats, story, tables
+from scaling_lab.report.music import measures_table, music_by_size
+from scaling_lab.report.study_page import OUTPUTS
 from scaling_lab.report.tables import Column, Table
 from scaling_lab.report.unfinished import unfinished_caption, unfinished_table
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis
@@ -42,6 +44,7 @@ def render_markdown(
         *_section("What this study can't show", tables.lints_table(analysis)),
         *_section("Foretold before it was trained", tables.foretold_table(scores)),
         *_section("What to run next", tables.next_runs_table(analysis), story.next_runs(analysis)),
+        *_music(analysis),
         *_foundations(analysis),
         *_section("Runs left out", tables.left_out_table(analysis)),
         *_again(analysis),
@@ -50,7 +53,8 @@ def render_markdown(
 
 
 def _conclusion(analysis: StudyAnalysis) -> list[str]:
-    said = (analysis.flips(), analysis.other_exponents())
+    step = story.next_step(analysis)
+    said = (analysis.flips(), analysis.other_exponents(), step and f"Next: {step}")
     return [
         f"# {escaped(story.title(analysis))}",
         f"**{escaped(analysis.sentence)}**",
@@ -92,6 +96,15 @@ def _law_in_words(analysis: StudyAnalysis) -> list[str]:
     if analysis.law.verdict != "identified":
         words.append("Numbers of a law that is not identified describe these points. They foretell nothing.")
     return words
+
+
+def _music(analysis: StudyAnalysis) -> list[str]:
+    """The measures of what each size wrote; the tunes themselves are heard on the page."""
+    music = music_by_size(analysis.runs, OUTPUTS)
+    if music is None:
+        return []
+    words = f"What one run of each size wrote with its best model, {music.way}, beside as much held-out music."
+    return _section("Music by size", measures_table(music), words)
 
 
 def _foundations(analysis: StudyAnalysis) -> list[str]:

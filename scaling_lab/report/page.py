@@ -9,6 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from plotly.offline import get_plotlyjs
 from scaling_lab.report import formats, theme
 from scaling_lab.tracking.results import write_whole
 
+# Draws notation; MIT. Its licence is beside it, and in its first lines.
+ABCJS = "abcjs-6.7.2.min.js"
+
 
 def render_page(
     template: str,
@@ -28,17 +32,24 @@ def render_page(
     title: str,
     figures: Mapping[str, go.Figure] | None = None,
     reload_seconds: float | None = None,
+    music: str | None = None,
     **content: Any,
 ) -> str:
-    """A template that extends base.html.j2 as HTML, with figures by name if it has any.
+    """A template that extends base.html.j2 as HTML.
 
-    `reload_seconds`: the page loads itself again after so long, in whole seconds and no sooner than after one.
+    figures: by name; None for a page that needs no script. music: tunes of each size as JSON, where there are any.
+    reload_seconds: the page loads itself again after so long, in whole seconds and no sooner than after one.
     """
     scripts: list[str] = []
     data: dict[str, Markup] = {}
+    if figures is not None:
+        scripts.append(_source_of("tables.js"))
     if figures:
         scripts += [get_plotlyjs(), _source_of("figures.js")]
         data |= {"figures": _for_script(_figures_json(figures)), "dark-colours": _for_script(json.dumps(theme.DARK))}
+    if music:
+        scripts += [_vendored(ABCJS), _source_of("music.js")]
+        data["tunes"] = _for_script(music)
     return (
         _environment()
         .get_template(template)
@@ -79,6 +90,12 @@ def _source_of(name: str) -> str:
     loader = _environment().loader
     assert loader is not None
     return loader.get_source(_environment(), name)[0]
+
+
+@cache
+def _vendored(name: str) -> str:
+    """A library that is kept in the package, as it came."""
+    return files("scaling_lab.report").joinpath("vendor", name).read_text(encoding="utf-8")
 
 
 def _policy(scripts: list[str]) -> Markup:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.history.runs import RunRecord
+from scaling_lab.laws import PowerLawFit
 from scaling_lab.report import formats
 from scaling_lab.report.curves import CURVES_A_SIZE, drawn_runs
-from scaling_lab.report.figures import EXTRAPOLATION, may_foretell, size_names
+from scaling_lab.report.figures import may_foretell, size_names
+from scaling_lab.report.law_lines import EXTRAPOLATION
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
 
 
@@ -144,6 +146,25 @@ def next_runs(analysis: StudyAnalysis) -> str | None:
     now = found[0].now
     known = f"knows alpha to ±{now:.2g}" if isfinite(now) else "gives alpha an interval without an end"
     return f"A study of this design and noise {known}. What would narrow that, most for its FLOPs first:"
+
+
+def next_step(analysis: StudyAnalysis) -> str | None:
+    """What to train first, in a sentence: what cures the refusal, or narrows alpha most for its FLOPs."""
+    if analysis.law.reasons:
+        return analysis.law.reasons[0].cure
+    if not analysis.next_runs:
+        return None
+    first = analysis.next_runs[0]
+    return (
+        f"Train {first.text}, {formats.count(first.cost)} FLOPs. Alpha would then be known to ±{first.half_width:.2g}, "
+        f"not ±{first.now:.2g}."
+    )
+
+
+def doubling(law: PowerLawFit) -> tuple[str, str]:
+    """What twice the parameters take off the loss above c, 1 - 2^-alpha: the share and its interval."""
+    share, low, high = (1 - 2 ** -min(alpha, 60) for alpha in (law.alpha.value, law.alpha.low, law.alpha.high))
+    return formats.percent(share, 0), f"{formats.percent(low, 0)} to {formats.percent(high, 0)}"
 
 
 def commands(analysis: StudyAnalysis) -> list[str]:

@@ -120,33 +120,41 @@ def summary_table(analysis: StudyAnalysis) -> Table:
 def laws_table(analysis: StudyAnalysis) -> Table:
     """The law under each count of N and of FLOPs: every parameter with its interval, and the verdict."""
     words = (("count", "size as"), ("counted", "what it counts"), ("verdict", "verdict"))
-    columns = [Column(key, title, numeric=False) for key, title in words]
-    for name in ("alpha", "a", "c"):
-        columns += [Column(name, name, name), Column(f"{name}.interval", _confidence(analysis.law), name)]
-    columns.append(Column("reasons", "why not", numeric=False))
-    return Table(tuple(columns), tuple(_law_row(count, law) for count, law in analysis.laws.items()))
+    columns = (
+        *(Column(key, title, numeric=False) for key, title in words),
+        *parameter_columns(analysis.law),
+        Column("reasons", "why not", numeric=False),
+    )
+    return Table(columns, tuple(_law_row(count, law) for count, law in analysis.laws.items()))
 
 
 def _law_row(count: str, law: PowerLawFit) -> tuple[Cell, ...]:
     reasons = ", ".join(reason.name for reason in law.reasons)
     return (
         Cell(count_name(count), count),
-        _text((COUNTS | FLOPS_COUNTS)[count]),
+        text_cell((COUNTS | FLOPS_COUNTS)[count]),
         Cell(law.verdict, law.verdict),
-        *_interval_cells(law.alpha),
-        *_interval_cells(law.a),
-        *_interval_cells(law.c),
+        *parameter_cells(law),
         Cell(reasons.replace("-", " ") or formats.ABSENT, reasons),
     )
 
 
-def _interval_cells(interval: Interval) -> tuple[Cell, Cell]:
+def parameter_columns(law: PowerLawFit) -> tuple[Column, ...]:
+    """alpha, a and c, each with its interval."""
+    title = f"{formats.percent(law.confidence, 0)} interval"
+    pairs = [(Column(name, name, name), Column(f"{name}.interval", title, name)) for name in ("alpha", "a", "c")]
+    return tuple(column for pair in pairs for column in pair)
+
+
+def parameter_cells(law: PowerLawFit) -> tuple[Cell, ...]:
+    """What stands under parameter_columns."""
+    return tuple(cell for interval in (law.alpha, law.a, law.c) for cell in interval_cells(interval))
+
+
+def interval_cells(interval: Interval) -> tuple[Cell, Cell]:
+    """A value, and its interval."""
     value, ends = formats.estimate(interval.value, interval.low, interval.high)
     return Cell(value, interval.value), Cell(ends, f"{interval.low!r} {interval.high!r}")
-
-
-def _confidence(law: PowerLawFit) -> str:
-    return f"{formats.percent(law.confidence, 0)} interval"
 
 
 def jackknife_table(analysis: StudyAnalysis) -> Table:
@@ -182,7 +190,7 @@ def forms_table(analysis: StudyAnalysis) -> Table:
     )
     rows = [
         (
-            _text(one.form),
+            text_cell(one.form),
             Cell(str(one.n_parameters), one.n_parameters),
             Cell(f"{100 * one.relative_error:+.2f} %", one.relative_error),
         )
@@ -206,8 +214,8 @@ def _foretold_row(score: Score) -> tuple[Cell, ...]:
     held = {True: "yes", False: "no", None: "not trained yet"}[score.held]
     verdict = held if one.untouched else "changed since it was written"
     return (
-        _text(one.made),
-        _text(one.size),
+        text_cell(one.made),
+        text_cell(one.size),
         Cell(formats.count(one.n), one.n),
         Cell(f"{one.loss:.4f}", one.loss),
         Cell(interval, interval),
@@ -227,7 +235,7 @@ def next_runs_table(analysis: StudyAnalysis) -> Table:
     )
     rows = [
         (
-            _text(runs.text),
+            text_cell(runs.text),
             Cell(str(len(runs.n)), len(runs.n)),
             Cell(formats.count(runs.cost), runs.cost),
             Cell(f"{runs.half_width:.2g}", runs.half_width),
@@ -240,20 +248,25 @@ def next_runs_table(analysis: StudyAnalysis) -> Table:
 def lints_table(analysis: StudyAnalysis) -> Table:
     """What the study can't show."""
     columns = (Column("name", "what", numeric=False), Column("text", "why, and a way out", numeric=False))
-    rows = [(Cell(found.name.replace("-", " "), found.name), _text(found.text)) for found in analysis.lints]
+    rows = [(Cell(found.name.replace("-", " "), found.name), text_cell(found.text)) for found in analysis.lints]
     return Table(columns, tuple(rows))
+
+
+LEFT_OUT_COLUMNS = tuple(
+    Column(key, title, numeric=False)
+    for key, title in (("name", "run"), ("size", "size"), ("seed", "seed"), ("reason", "reason"))
+)
 
 
 def left_out_table(analysis: StudyAnalysis) -> Table:
     """Every run that was found and not fitted, with the reason."""
-    words = (("name", "run"), ("size", "size"), ("seed", "seed"), ("reason", "reason"))
-    columns = tuple(Column(key, title, numeric=False) for key, title in words)
-    return Table(columns, tuple(_left_out_row(run) for run in analysis.left_out))
+    return Table(LEFT_OUT_COLUMNS, tuple(left_out_cells(run) for run in analysis.left_out))
 
 
-def _left_out_row(run: LeftOut) -> tuple[Cell, ...]:
+def left_out_cells(run: LeftOut) -> tuple[Cell, ...]:
+    """What stands under LEFT_OUT_COLUMNS."""
     seed = Cell(formats.ABSENT if run.seed is None else str(run.seed), run.seed)
-    return _text(run.name), _text(run.size), seed, _text(run.reason)
+    return text_cell(run.name), text_cell(run.size), seed, text_cell(run.reason)
 
 
 def recipe_table(recipe: dict[str, Any]) -> Table:
@@ -268,5 +281,6 @@ def _setting_row(key: str, value: str | int | float) -> tuple[Cell, Cell]:
     return Cell(formats.plain(key), key), Cell(formats.plain(str(value)), value)
 
 
-def _text(text: str | None) -> Cell:
+def text_cell(text: str | None) -> Cell:
+    """Words, of ours or from outside."""
     return Cell(formats.ABSENT if text is None else formats.plain(text), text)

@@ -1,4 +1,5 @@
-"""How every figure looks: one colour and one marker for each size, the same wherever the size appears.
+"""How every figure looks: one colour and one marker for each size, the same wherever the size appears; where studies
+are compared, one for each study.
 
 Figures are made in the light colours. On a dark page the browser exchanges each for its partner in DARK, so that a
 figure is embedded once and still follows the reader's setting.
@@ -13,7 +14,7 @@ from scaling_lab.config.schema import SIZES
 
 
 @dataclass(frozen=True)
-class SizeStyle:
+class Style:
     """Colour on a light page, colour on a dark page, plotly marker symbol, and its width where a circle's is 1.
 
     Plotly draws symbols of one size with different areas: a star looks smaller than a square.
@@ -25,20 +26,27 @@ class SizeStyle:
     width: float
 
     def marker(self, size: float) -> dict[str, Any]:
-        """The marker of this size of model, as large to the eye as a circle that is `size` pixels wide."""
+        """The marker of a size or a study, as large to the eye as a circle that is `size` pixels wide."""
         return {"color": self.colour, "symbol": self.symbol, "size": size * self.width}
 
 
 # Any two are at least 32 apart (CIE76) as seen with protanopia, deuteranopia, tritanopia or none of them, and each
 # stands out from its page by 3:1 at least. The symbols tell them apart without any colour.
 _STYLES = (
-    SizeStyle("#3d95f5", "#b5d3ff", "circle", 1.0),
-    SizeStyle("#a38a00", "#e8cf2e", "square", 0.92),
-    SizeStyle("#e8638f", "#d06a97", "diamond", 1.12),
-    SizeStyle("#125c24", "#2aa048", "triangle-up", 1.12),
-    SizeStyle("#63106f", "#a578ff", "star", 1.32),
+    Style("#3d95f5", "#b5d3ff", "circle", 1.0),
+    Style("#a38a00", "#e8cf2e", "square", 0.92),
+    Style("#e8638f", "#d06a97", "diamond", 1.12),
+    Style("#125c24", "#2aa048", "triangle-up", 1.12),
+    Style("#63106f", "#a578ff", "star", 1.32),
 )
-SIZE_STYLES: dict[str, SizeStyle] = dict(zip(SIZES, _STYLES, strict=True))
+SIZE_STYLES: dict[str, Style] = dict(zip(SIZES, _STYLES, strict=True))
+# Of studies there may be more. Any two of all eight are at least 27 apart in the same way.
+STUDY_STYLES = (
+    *_STYLES,
+    Style("#000096", "#693cff", "triangle-down", 1.12),
+    Style("#000000", "#69ffb4", "cross", 1.1),
+    Style("#8700ff", "#964ba5", "x", 1.05),
+)
 
 INK = "#1c2128"
 MUTED = "#5b6572"
@@ -52,7 +60,7 @@ DARK: dict[str, str] = {
     GRID: "#2d333c",
     SURFACE: "#171b21",
     WARNING: "#f2bd5c",
-    **{style.colour: style.dark for style in _STYLES},
+    **{style.colour: style.dark for style in STUDY_STYLES},
 }
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

@@ -17,7 +17,7 @@ def unfinished_caption(analysis: StudyAnalysis) -> str | None:
     if not analysis.unfinished:
         return None
     runs = formats.counted(len(analysis.unfinished), "run")
-    return f"Not at the end so far: {runs}. Such curves are dotted, and no law rests on them."
+    return f"Not at the end so far: {runs}. Such curves are dashed, and no law rests on them."
 
 
 def unfinished_table(analysis: StudyAnalysis) -> Table:

@@ -6,6 +6,8 @@ listen(run, [tune.text for tune in tunes])
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from scaling_lab.data.dataset import PackedSplit
 from scaling_lab.music.measures import Measures, Reference, measure
 from scaling_lab.sampling.trained_run import TrainedRun
@@ -22,14 +24,33 @@ class Listening:
     held_out: Measures
 
 
-def listen(run: TrainedRun, texts: Sequence[str]) -> Listening:
-    """Measure texts that a run wrote against its data: val is held out; novelty is against train.
+class Listener:
+    """Measures what was written from a run's data: val is held out; novelty is against train.
 
     Of either split the first so many documents are read (MOST_HELD_OUT, MOST_TRAIN).
     """
-    held_out = list(texts_of(run, run.dataset.val, MOST_HELD_OUT))
-    reference = Reference.of(held_out, texts_of(run, run.dataset.train, MOST_TRAIN))
-    return Listening(measure(texts, reference), measure(held_out, reference))
+
+    def __init__(self, run: TrainedRun, n_apart: int) -> None:
+        """Set `n_apart` of the held-out tunes apart, half of them at most, from end to end of the split.
+
+        What is left of them is what samples are held against, and those set apart too: a few tunes of the very same
+        music are off it as well, and nothing can be expected to be nearer.
+        """
+        held_out = list(texts_of(run, run.dataset.val, MOST_HELD_OUT))
+        n_apart = min(n_apart, len(held_out) // 2)
+        apart = set(np.linspace(0, len(held_out) - 1, n_apart).astype(int).tolist())
+        rest = [text for place, text in enumerate(held_out) if place not in apart]
+        self._reference = Reference.of(rest, texts_of(run, run.dataset.train, MOST_TRAIN))
+        self.held_out = measure([held_out[place] for place in sorted(apart)], self._reference)
+
+    def listen(self, texts: Sequence[str]) -> Listening:
+        """Measure texts that a run wrote."""
+        return Listening(measure(texts, self._reference), self.held_out)
+
+
+def listen(run: TrainedRun, texts: Sequence[str]) -> Listening:
+    """Measure texts that a run wrote, beside as many held-out tunes."""
+    return Listener(run, len(texts)).listen(texts)
 
 
 def texts_of(run: TrainedRun, split: PackedSplit, at_most: int) -> Iterator[str]:

@@ -81,7 +81,7 @@ def sample_tunes(
     Raises:
         UsageError: if the run's data can't spell the prompt, or it is as long as the context.
     """
-    start = [run.dataset.bos_id, *_spelled(prompt, run.tokenizer)]
+    start = [run.dataset.bos_id, *spelled(prompt, run.tokenizer)]
     if len(start) >= run.context:
         raise UsageError(
             f"--prompt: is {len(start) - 1:,} tokens long, and the context of {run.folder} is {run.context:,}; "
@@ -137,7 +137,8 @@ def write_tunes(tunes: Sequence[SampledTune], folder: Path) -> list[Path]:
     return paths
 
 
-def _spelled(prompt: str, tokenizer: Tokenizer) -> list[int]:
+def spelled(prompt: str, tokenizer: Tokenizer) -> list[int]:
+    """The ids of a prompt. Raises UsageError where they would not read back as it stands."""
     ids = tokenizer.encode(prompt)
     if tokenizer.decode(ids) == prompt:
         return ids

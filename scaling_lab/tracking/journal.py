@@ -82,6 +82,13 @@ def _line(row: Row) -> bytes:
     return line if b"null" not in line else json.dumps(row).encode() + b"\n"
 
 
+def _row(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except orjson.JSONDecodeError:  # NaN and infinity are in it, or it is damaged, which Python's json says in words
+        return json.loads(line)
+
+
 def write_journal(path: Path, rows: Iterable[Row]) -> None:
     """Put a journal of these rows in place of what is there, whole or not at all."""
     header = {"schema_version": SCHEMA_VERSION}
@@ -100,7 +107,7 @@ def read_journal(path: Path) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = _row(line)
         except ValueError as error:
             if number == len(lines):  # no line break followed: the write never ended
                 return

@@ -1,17 +1,12 @@
 """The pages for people: what they show, that they show it safely, and that they follow a run that trains."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from server_client import Client, rows_of_a_training
 from servers import RunningServer
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-QUIET = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
-QUIET += ("--disable-component-update", "--disable-sync")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>javascript:alert(3)\u202egnp.exe"
 
 pytestmark = pytest.mark.slow
@@ -20,19 +15,6 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def client(server: RunningServer) -> Client:
     return Client(server)
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    """A Chromium of whatever name, driven by Playwright."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"none of these browsers is installed: {', '.join(BROWSERS)}")
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(executable_path=found, args=["--no-sandbox", *QUIET])
-        yield chromium
-        chromium.close()
 
 
 def words(page: str) -> str:

@@ -1,23 +1,11 @@
-"""Studies of every kind that a report may be asked for, each read back from its folder; and a browser to draw them."""
+"""Studies of every kind that a report may be asked for, each read back from its folder."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 from study_folders import Study
 
 from scaling_lab.studies.analysis import StudyAnalysis
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
-
-
-@pytest.fixture
-def browser() -> str:
-    """A Chromium of whatever name."""
-    found = next((path for name in BROWSERS if (path := shutil.which(name))), None)
-    if found is None:
-        pytest.skip(f"none of these browsers is installed: {', '.join(BROWSERS)}")
-    return found
 
 
 @pytest.fixture

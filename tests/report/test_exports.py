@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from cli_in_process import CommandLine
 from report_page import Page
-from study_folders import Study
+from study_folders import Study, write_some_music
 
 from scaling_lab.report.exports import csv_text, json_text
 from scaling_lab.report.markdown import escaped, render_markdown
@@ -71,10 +71,26 @@ def test_markdown_opens_with_the_conclusion_and_gives_reasons_with_cures(refused
     assert "They foretell nothing." in text
 
 
-def test_markdown_has_the_rows_of_every_table_of_the_page(identified: StudyAnalysis) -> None:
-    lines = render_markdown(identified).splitlines()
-    tables = Page(render_report(identified)).tables
-    assert {"summary", "laws", "forms", "jackknife", "lints", "next-runs", "recipe"} <= tables.keys()
+def test_markdown_has_the_rows_of_every_table_of_the_page(tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs", noise=0.002).write(seeds=2, sizes=("tiny", "small", "medium", "large"))
+    write_some_music(study)
+    study.write_unfinished("xl", 24, state="stopped")
+    analysis = study.analysis()
+    lines = render_markdown(analysis).splitlines()
+    tables = Page(render_report(analysis)).tables
+    expected = (
+        "summary",
+        "laws",
+        "forms",
+        "jackknife",
+        "lints",
+        "next-runs",
+        "recipe",
+        "measures",
+        "unfinished",
+        "left-out",
+    )
+    assert set(expected) == tables.keys()
     for name, rows in tables.items():
         for row in rows:
             assert f"| {' | '.join(escaped(text) for text, _ in row.values())} |" in lines, name

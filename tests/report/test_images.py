@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from browsers import BROWSERS, find_chromium
 from cli_in_process import CommandLine
 from report_page import Page
 from study_folders import Study
@@ -32,7 +33,8 @@ def without_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("study", "browser")
+@pytest.mark.skipif(find_chromium() is None, reason=f"none of these browsers is installed: {', '.join(BROWSERS)}")
+@pytest.mark.usefixtures("study")
 def test_every_figure_is_drawn_to_the_same_bytes_each_time_and_shown_in_the_markdown(scaling_lab: CommandLine) -> None:
     for out in ("one/report.html", "other/report.html"):
         ended = scaling_lab("report", "--results-dir", "runs", "--format", "html,md,png,svg", "--out", out)

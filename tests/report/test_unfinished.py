@@ -34,11 +34,11 @@ def dashes(figure: Any) -> dict[str, set[str]]:
     }
 
 
-def test_a_run_on_its_way_is_dotted_and_the_others_are_not(growing: StudyAnalysis) -> None:
+def test_a_run_on_its_way_is_dashed_and_the_others_are_not(growing: StudyAnalysis) -> None:
     (run,) = growing.unfinished
     figure = study_figures(growing)["loss-by-tokens"]
-    assert dashes(figure) == {f"mini-{size}-seed0": {"solid"} for size in COMPLETE} | {run.name: {"dot"}}
-    assert "Not at the end so far: 1 run. Such curves are dotted" in Page(render_report(growing)).text
+    assert dashes(figure) == {f"mini-{size}-seed0": {"solid"} for size in COMPLETE} | {run.name: {"dash"}}
+    assert "Not at the end so far: 1 run. Such curves are dashed" in Page(render_report(growing)).text
 
 
 def test_the_table_says_how_far_it_is_and_how_long_it_will_take(growing: StudyAnalysis) -> None:
@@ -62,6 +62,15 @@ def test_no_law_rests_on_it(growing: StudyAnalysis, tmp_path: Path) -> None:
     assert growing.sentence == without.sentence
     (left,) = growing.left_out
     assert left.reason == "running, not complete: it is at step 24 of 60"
+
+
+def test_the_envelope_of_losses_does_not_reach_it(growing: StudyAnalysis) -> None:
+    (run,) = growing.unfinished
+    figure: Any = study_figures(growing)["loss-by-flops"]
+    (envelope,) = [trace for trace in figure.data if trace.name == "envelope"]
+    bought = {loss for complete in growing.runs for loss in complete.evaluations["val/loss"]}
+    assert set(envelope.y) <= bought
+    assert set(run.evaluations["val/loss"]) - bought
 
 
 def test_before_any_run_is_complete_there_are_curves_all_the_same(tmp_path: Path) -> None:

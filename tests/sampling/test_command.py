@@ -19,7 +19,7 @@ def test_tunes_are_written_and_told(run_dir: Path, scaling_lab: CommandLine) -> 
     tunes, measures, last = (part.splitlines() for part in ended.out.split("\n\n"))
     heading, *rows = tunes
     assert measures[0].split() == ["samples", "held", "out"]
-    assert measures[1].split() == ["tunes", "3", "10"]
+    assert measures[1].split() == ["tunes", "3", "3"]
     assert heading.split() == ["file", "characters", "notes", "ended", "by", "itself"]
     assert last == [f"samples: {run_dir}/samples"]
     for number, row in enumerate(rows, start=1):
@@ -40,7 +40,7 @@ def test_a_run_is_found_by_its_name_and_what_is_printed_can_be_pure_json(
     written = sorted(path.name for path in Path("mine").iterdir())
     assert written == sorted(f"{Path(row['file']).stem}{kind}" for row in told["samples"] for kind in (".abc", ".mid"))
     assert told["measures"]["samples"]["tunes"] == 2
-    assert told["measures"]["held_out"]["pitch_class_divergence"] == 0
+    assert told["measures"]["held_out"]["tunes"] == 2
 
 
 def test_what_is_heard_is_what_is_written(run_dir: Path, scaling_lab: CommandLine) -> None:

@@ -55,18 +55,20 @@
   }
 
   function choose(button) {
-    const plot = document.getElementById(button.dataset.in);
-    plot.dataset.figure = button.dataset.shows;
     for (const other of button.parentElement.querySelectorAll("button")) {
       other.setAttribute("aria-pressed", String(other === button));
     }
-    for (const caption of plot.parentElement.querySelectorAll("figcaption")) {
-      caption.hidden = caption.dataset.of !== button.dataset.shows;
+    const plot = document.getElementById(button.dataset.in);
+    // Where a figure has several choices, the parts of its name: of "bits" and "total", bits-total.
+    const pressed = plot.parentElement.querySelectorAll('.choice button[aria-pressed="true"]');
+    plot.dataset.figure = [...pressed].map((one) => one.dataset.shows).join("-");
+    for (const caption of plot.parentElement.querySelectorAll("figcaption[data-of]")) {
+      caption.hidden = caption.dataset.of !== plot.dataset.figure;
     }
     draw(plot);
   }
 
-  document.querySelectorAll(".choice button").forEach((button) => {
+  document.querySelectorAll("[data-shows]").forEach((button) => {
     button.addEventListener("click", () => choose(button));
   });
   prefersDark.addEventListener("change", () => drawAll(prefersDark.matches));
