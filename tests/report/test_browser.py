@@ -208,3 +208,16 @@ def test_two_choices_of_a_figure_are_made_together(identified: StudyAnalysis, op
         page.locator("[data-shows=matmul]").click()
         assert page.locator("[data-figure=bits-matmul] .scatterlayer").count() == 1
         assert page.locator(".ytitle").first.text_content() == "validation loss, bits a character"
+
+
+def test_a_page_that_is_watched_shows_by_itself_what_is_written_next(browser: Any, tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs").write(sizes=("tiny", "small"))
+    path = build_report(study.analysis(), tmp_path / "report.html", reload_seconds=1)
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(path.as_uri())
+    assert "medium" not in page.locator("#summary").text_content()
+    build_report(study.write(sizes=("medium",)).analysis(), path)
+    page.locator("#summary", has_text="medium").wait_for()
+    assert page.locator("meta[http-equiv=refresh]").count() == 0
+    context.close()
