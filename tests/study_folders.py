@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scaling_lab.history.runs import read_runs
-from scaling_lab.music.measures import Reference, measure
+from scaling_lab.music.measures import Reference, measure, standard_errors
 from scaling_lab.sampling.music_file import RunMusic, WrittenTune, write_music
 from scaling_lab.studies.analysis import StudyAnalysis, analyse
 
@@ -164,7 +164,8 @@ def write_some_music(study: Study, *, free: str = FREE, prompt: str = GIVEN, n_f
     for run in study.analysis().runs:
         alike = tuple(WrittenTune(f"{prompt}d{number}e f2|d8|]\n", ended=True) for number in (2, 3)) if prompt else ()
         texts = [free] * n_free
-        measures = measure(texts, Reference.of([FREE], [GIVEN]))
+        reference = Reference.of([FREE], [GIVEN])
+        measures, errors = measure(texts, reference), standard_errors(texts, reference)
         music = RunMusic(
             best_val_loss=run.results["best_val_loss"],
             prompt=prompt,
@@ -172,8 +173,11 @@ def write_some_music(study: Study, *, free: str = FREE, prompt: str = GIVEN, n_f
             free=tuple(WrittenTune(text, ended=False) for text in texts),
             samples=measures,
             held_out=measures,
+            samples_errors=errors,
+            held_out_errors=errors,
             temperature=1.0,
             top_p=0.95,
             seed=0,
+            max_tokens=1024,
         )
         write_music(music, run.folder)

@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -22,6 +22,8 @@ _BRACKETS = frozenset('[]{}"!')
 _ENDS_WITH_BAR_LINE = re.compile(r"[|\]:]\s*\Z")
 
 Histogram = Counter[Hashable]
+# By the name of a measure; None where it has none.
+Errors = dict[str, float | None]
 
 
 @dataclass(frozen=True)
@@ -73,14 +75,43 @@ class _Read:
         self.text = tune
         self.score: Score = read_notes(tune)
         self.melody = melody(tune)
+        self._new: np.ndarray | None = None
+
+    def new_shingles(self, reference: Reference) -> np.ndarray:
+        """Of each shingle, whether it stands in no training tune; searched once."""
+        if self._new is None:
+            self._new = ~np.isin(shingles(self.melody), reference.train_shingles, assume_unique=True)
+        return self._new
 
 
 def measure(tunes: Sequence[str], reference: Reference) -> Measures:
     """Measure a set of tunes, canonical or as a model wrote them. Raises nothing, whatever the text."""
+    return _measured([_Read(tune) for tune in tunes], reference)
+
+
+def standard_errors(tunes: Sequence[str], reference: Reference) -> Errors:
+    """By how much each measure but `tunes` would differ from one set of so many tunes to the next, in its own unit.
+
+    The jackknife over tunes, each left out once (Efron and Tibshirani, An Introduction to the Bootstrap, 1993, 11.5).
+    None where a measure has no value without some tune, or there are fewer than two.
+    """
     read = [_Read(tune) for tune in tunes]
+    without = [_measured([*read[:place], *read[place + 1 :]], reference) for place in range(len(read))]
+    names = [field.name for field in fields(Measures) if field.name != "tunes"]
+    return {name: _jackknifed([getattr(measures, name) for measures in without]) for name in names}
+
+
+def _jackknifed(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    if len(known) < 2 or len(known) < len(values):
+        return None
+    middle = sum(known) / len(known)
+    return math.sqrt((len(known) - 1) / len(known) * sum((value - middle) ** 2 for value in known))
+
+
+def _measured(read: "Sequence[_Read]", reference: Reference) -> Measures:
     fits = [fit for tune in read for fit in _metre_fits(tune.score.bars)]
-    found = [shingles(tune.melody) for tune in read]
-    new = [~np.isin(rows, reference.train_shingles, assume_unique=True) for rows in found]
+    new = [tune.new_shingles(reference) for tune in read]
     return Measures(
         tunes=len(read),
         notes_per_tune=_mean([len(tune.score.notes) for tune in read]),

@@ -4,13 +4,15 @@ Notation is drawn and notes are sounded by music.js in the reader's browser, fro
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import hypot
 from pathlib import Path
 
 from scaling_lab.history.runs import RunRecord
-from scaling_lab.music.measures import Measures
 from scaling_lab.music.notes import TICKS_PER_WHOLE, read_notes
+from scaling_lab.music.symbols import split_header
 from scaling_lab.report import formats, theme
 from scaling_lab.report.tables import Cell, Column, Table
 from scaling_lab.sampling.music_file import RunMusic, WrittenTune, read_music, writers
@@ -24,12 +26,12 @@ _NUMBER_LINE = "X:1\n"
 _ROWS = {
     "notes_per_tune": "notes a tune",
     "bars_in_metre": "bars in metre",
-    "well_formed": "tunes that end properly",
+    "well_formed": "well-formed tunes",
     "repeat_rate": "tunes with a repeat",
-    "pitch_class_divergence": "pitch classes off, bits",
-    "interval_divergence": "intervals off, bits",
-    "duration_divergence": "durations off, bits",
-    "novelty": "new to the training music",
+    "pitch_class_divergence": "distance of pitch classes, bits",
+    "interval_divergence": "distance of intervals, bits",
+    "duration_divergence": "distance of durations, bits",
+    "novelty": "music new to the training split",
 }
 _SHARES = ("bars_in_metre", "well_formed", "repeat_rate", "novelty")
 
@@ -77,13 +79,16 @@ class MusicBySize:
     def way(self) -> str:
         """How tokens were drawn."""
         music = self.sizes[0].music
-        return f"temperature {music.temperature:g}, top-p {music.top_p:g}, seed {music.seed}"
+        return (
+            f"temperature {music.temperature:g}, top-p {music.top_p:g}, seed {music.seed}, {music.max_tokens:,} tokens "
+            "at most"
+        )
 
     @property
     def choices(self) -> list[str]:
         """What a reader can listen to; one tune of each size goes with each."""
         music = self.sizes[0].music
-        alike = [f"same beginning {number}" for number in range(1, len(music.prompted) + 1)]
+        alike = [f"same beginning, take {number}" for number in range(1, len(music.prompted) + 1)]
         return alike + [f"free {number}" for number in range(1, len(music.free[:FREE_SHOWN]) + 1)]
 
     def for_script(self) -> str:
@@ -106,40 +111,94 @@ def music_by_size(runs: Sequence[RunRecord], outputs: Path) -> MusicBySize | Non
 
 
 def measures_table(music: MusicBySize) -> Table:
-    """A row a measure, a column a size, and the held-out music of the last one beside them."""
+    """A row a measure, a column a size, and the held-out music of the last one beside them; each with its error."""
     columns = [Column(size.size, size.size) for size in music.sizes]
-    sets = [*(size.music.samples for size in music.sizes), music.sizes[-1].music.held_out]
-    rows = ((Cell(title, name), *(_measure_cell(measures, name) for measures in sets)) for name, title in _ROWS.items())
+    last = music.sizes[-1].music
+    sets = [(size.music.samples, size.music.samples_errors) for size in music.sizes]
+    sets.append((last.held_out, last.held_out_errors))
+    rows = [
+        (
+            Cell(title, name),
+            *(_measure_cell(name, asdict(measures)[name], errors.get(name)) for measures, errors in sets),
+        )
+        for name, title in _ROWS.items()
+    ]
     return Table(
         (Column("measure", "", numeric=False), *columns, Column("held_out", "held-out music")),
         tuple(rows),
     )
 
 
-def _measure_cell(measures: Measures, name: str) -> Cell:
-    value = asdict(measures)[name]
+def heard(music: MusicBySize) -> str | None:
+    """What changes with size, in a sentence: how many bars fill their metre, smallest and largest size, and real music.
+
+    None where there is but one size, or nothing to measure.
+    """
+    first, last = music.sizes[0], music.sizes[-1]
+    low, high, real = (
+        measures.bars_in_metre for measures in (first.music.samples, last.music.samples, last.music.held_out)
+    )
+    if len(music.sizes) < 2 or low is None or high is None or real is None:
+        return None
+    errors = [size.music.samples_errors.get("bars_in_metre") or 0.0 for size in (first, last)]
+    shares = f"{formats.percent(low, 0)} ({first.size}) to {formats.percent(high, 0)} ({last.size})"
+    told = f"Bars that fill their metre rise from {shares}"
+    if high - low < 2 * hypot(*errors):
+        told = f"Bars that fill their metre are not seen to rise with size: {shares}"
+    return f"{told}; in held-out music {formats.percent(real, 0)} do."
+
+
+def _measure_cell(name: str, value: float | None, error: float | None) -> Cell:
     if value is None:
         return Cell(formats.ABSENT, None)
-    if name in _SHARES:
-        return Cell(formats.percent(value, 0), value)
-    return Cell(f"{value:,.0f}" if name == "notes_per_tune" else f"{value:.3f}", value)
+    scale, places = (100, 0) if name in _SHARES else (1, 0) if name == "notes_per_tune" else (1, 3)
+    shown = f"{scale * value:,.{places}f}"
+    spread = f" ± {scale * error:,.{places}f}" if error is not None else ""
+    return Cell(f"{shown}{spread}{' %' if name in _SHARES else ''}", value)
 
 
 def _way(music: RunMusic) -> tuple[object, ...]:
     """What must be the same for tunes to be heard side by side."""
     shape = (len(music.prompted), len(music.free))
-    return (music.prompt, music.temperature, music.top_p, music.seed, *shape)
+    return (music.prompt, music.temperature, music.top_p, music.seed, music.max_tokens, *shape)
 
 
 def _scored(tune: WrittenTune, music: RunMusic) -> dict[str, object]:
-    """abc: what is drawn. given: how many of its characters are the prompt's. notes: [onset ms, length ms, pitch]."""
-    given = len(music.prompt) if tune.text.startswith(music.prompt) and tune in music.prompted else 0
+    """abc: as it was written. drawn: the same for drawing, and given how many characters of that are the prompt's.
+
+    notes: what is sounded, [onset ms, length ms, pitch].
+    """
+    given = len(music.prompt) if music.prompt and tune in music.prompted else 0
+    drawn, dropped = _without_open_slurs(tune.text)
     return {
         "abc": _NUMBER_LINE + tune.text,
-        "given": len(_NUMBER_LINE) + given if given else 0,
+        "drawn": _NUMBER_LINE + drawn,
+        "given": len(_NUMBER_LINE) + given - sum(place < given for place in dropped) if given else 0,
         "ended": tune.ended,
         "notes": _sounded(tune.text),
     }
+
+
+def _without_open_slurs(text: str) -> tuple[str, list[int]]:
+    """The tune without slurs that never end or never began, and the places they were at.
+
+    Drawn, they would go from line to line over all that follows.
+    """
+    head, key, body = split_header(text)
+    begin, opened, dropped = len(head + key), [], []
+    # Not the `(3` of a tuplet, nor what stands in quotes or in a field.
+    for found in re.finditer(r'"[^"\n]*"|\[[A-Za-z]:[^\]\n]*\]|\((?!\d)|\)', body if key else ""):
+        place = begin + found.start()
+        if found[0] == "(":
+            opened.append(place)
+        elif found[0] == ")" and opened:
+            opened.pop()
+        elif found[0] == ")":
+            dropped.append(place)
+    dropped = sorted(dropped + opened)
+    gone = set(dropped)
+    kept = [character for place, character in enumerate(text) if place not in gone] if dropped else [text]
+    return "".join(kept), dropped
 
 
 def _sounded(text: str) -> list[list[int]]:

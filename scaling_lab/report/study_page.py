@@ -9,7 +9,7 @@ from pathlib import Path
 from scaling_lab.laws import CAVEATS
 from scaling_lab.report import story, tables
 from scaling_lab.report.figures import study_figures
-from scaling_lab.report.music import measures_table, music_by_size
+from scaling_lab.report.music import heard, measures_table, music_by_size
 from scaling_lab.report.page import render_page, write_page
 from scaling_lab.report.unfinished import unfinished_caption, unfinished_table
 from scaling_lab.studies.analysis import COUNTS, StudyAnalysis, count_name
@@ -66,6 +66,7 @@ def render_report(
         laws=tables.laws_table(analysis),
         left_out=tables.left_out_table(analysis),
         lints=tables.lints_table(analysis),
+        heard=music and heard(music),
         measures=music and measures_table(music),
         music_by_size=music,
         next_runs=story.next_runs(analysis),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from scaling_lab.data.dataset import PackedSplit
-from scaling_lab.music.measures import Measures, Reference, measure
+from scaling_lab.music.measures import Errors, Measures, Reference, measure, standard_errors
 from scaling_lab.sampling.trained_run import TrainedRun
 
 # Enough for the histograms of a corpus, and read in seconds.
@@ -41,11 +41,15 @@ class Listener:
         apart = set(np.linspace(0, len(held_out) - 1, n_apart).astype(int).tolist())
         rest = [text for place, text in enumerate(held_out) if place not in apart]
         self._reference = Reference.of(rest, texts_of(run, run.dataset.train, MOST_TRAIN))
-        self.held_out = measure([held_out[place] for place in sorted(apart)], self._reference)
+        self._apart = [held_out[place] for place in sorted(apart)]
 
     def listen(self, texts: Sequence[str]) -> Listening:
         """Measure texts that a run wrote."""
-        return Listening(measure(texts, self._reference), self.held_out)
+        return Listening(measure(texts, self._reference), measure(self._apart, self._reference))
+
+    def errors(self, texts: Sequence[str]) -> tuple[Errors, Errors]:
+        """The standard errors of both columns of `listen`."""
+        return standard_errors(texts, self._reference), standard_errors(self._apart, self._reference)
 
 
 def listen(run: TrainedRun, texts: Sequence[str]) -> Listening:

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from scaling_lab.files import written_whole
 from scaling_lab.history.runs import RunRecord
-from scaling_lab.music.measures import Measures
+from scaling_lab.music.measures import Errors, Measures
 
 MUSIC_NAME = Path("samples/music.json")
 
@@ -36,6 +36,8 @@ class RunMusic:
         free: tunes from nothing.
         samples: the measures of the free ones.
         held_out: the same of as many held-out tunes.
+        samples_errors, held_out_errors: their standard errors, by the name of the measure.
+        max_tokens: where a tune that has not ended is cut off.
     """
 
     best_val_loss: float
@@ -44,9 +46,12 @@ class RunMusic:
     free: tuple[WrittenTune, ...]
     samples: Measures
     held_out: Measures
+    samples_errors: Errors
+    held_out_errors: Errors
     temperature: float
     top_p: float
     seed: int
+    max_tokens: int
 
 
 _FILE = TypeAdapter(RunMusic)

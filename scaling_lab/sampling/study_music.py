@@ -14,7 +14,8 @@ from scaling_lab.sampling.tunes import sample_tunes
 
 N_PROMPTED = 2
 TEMPERATURE, TOP_P, SEED = 1.0, 0.95, 0
-# Longer than nearly every tune; a score of 5,000 tokens would take a large model minutes.
+# Longer than nearly every tune, and than some contexts, from where on attention spans what it can; a score of 5,000
+# tokens would take a large model minutes.
 MOST_TOKENS = 1_024
 
 _PROMPT_BARS = 2
@@ -76,15 +77,13 @@ def _music(trained: TrainedRun, run: RunRecord, n_free: int, listener: Listener,
     told = watch(run.name, n_prompted + n_free)
 
     def write(n: int, prompt: str, before: int) -> tuple[WrittenTune, ...]:
-        # One more is BOS.
-        room = trained.context - len(trained.tokenizer.encode(prompt)) - 1
         tunes = sample_tunes(
             trained,
             n,
             temperature=TEMPERATURE,
             top_p=TOP_P,
             prompt=prompt,
-            max_tokens=min(MOST_TOKENS, room),
+            max_tokens=MOST_TOKENS,
             seed=SEED,
             watch=lambda n_written, n_tokens: told(before + n_written, n_tokens),
         )
@@ -92,7 +91,8 @@ def _music(trained: TrainedRun, run: RunRecord, n_free: int, listener: Listener,
 
     prompted = write(n_prompted, prompt, 0) if prompt else ()
     free = write(n_free, "", n_prompted)
-    heard = listener.listen([tune.text for tune in free])
+    texts = [tune.text for tune in free]
+    heard, (samples_errors, held_out_errors) = listener.listen(texts), listener.errors(texts)
     return RunMusic(
         best_val_loss=run.results["best_val_loss"],
         prompt=prompt,
@@ -100,7 +100,10 @@ def _music(trained: TrainedRun, run: RunRecord, n_free: int, listener: Listener,
         free=free,
         samples=heard.samples,
         held_out=heard.held_out,
+        samples_errors=samples_errors,
+        held_out_errors=held_out_errors,
         temperature=TEMPERATURE,
         top_p=TOP_P,
         seed=SEED,
+        max_tokens=MOST_TOKENS,
     )

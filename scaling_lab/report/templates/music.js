@@ -13,7 +13,7 @@
 
   // Lines are as long as the window is wide, or the paper.
   function notate(article, room) {
-    const { abc, given } = tuneOf(article);
+    const { drawn: abc, given } = tuneOf(article);
     const place = article.querySelector(".notation");
     const width = Math.max((room ?? place.clientWidth) - 24, 240);
     const look = { staffwidth: width, paddingleft: 0, paddingright: 0, paddingtop: 4, paddingbottom: 24 };
@@ -42,8 +42,8 @@
     for (const article of articles) {
       const { abc, ended, notes } = tuneOf(article);
       article.querySelector("code").textContent = abc;
-      const length = notes.length === 1 ? "1 note" : `${notes.length} notes as played`;
-      article.querySelector(".told").textContent = `${length}; ${ended ? "it ended by itself" : "cut off, it had not ended"}`;
+      const length = notes.length === 0 ? "No notes" : notes.length === 1 ? "1 note" : `${notes.length} notes as played`;
+      article.querySelector(".told").textContent = `${length}; ${ended ? "stopped by itself" : "cut off, it had not stopped"}`;
       article.querySelector(".play").disabled = notes.length === 0;
       notate(article);
     }
