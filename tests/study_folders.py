@@ -44,6 +44,7 @@ class Study:
     noise: float = 0.0
     n_steps: int = 60
     draw: str = ""
+    warmup_fraction: float = 0.05
 
     def write(self, *, sizes: tuple[str, ...] = tuple(ARCHITECTURES), seeds: int = 1) -> "Study":
         """A complete run for each size and seed."""
@@ -109,7 +110,12 @@ class Study:
         d_model, n_layers, n_heads, d_ff, total = ARCHITECTURES[size]
         model = {"d_model": d_model, "n_layers": n_layers, "n_heads": n_heads, "d_ff": d_ff, "head_dim": None}
         recipe = {"batch_size_tokens": TOKENS_A_STEP, "tokens": None, "epochs": 1.0, "learning_rate": 0.003}
-        recipe |= {"warmup_fraction": 0.05, "schedule": "cosine", "weight_decay": 0.01, "grad_clip": 1.0}
+        recipe |= {
+            "warmup_fraction": self.warmup_fraction,
+            "schedule": "cosine",
+            "weight_decay": 0.01,
+            "grad_clip": 1.0,
+        }
         tokens = self.n_steps * TOKENS_A_STEP
         return {
             "schema_version": 1,

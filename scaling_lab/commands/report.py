@@ -60,7 +60,7 @@ def report(
             "in its name; with --compare outputs/comparison.html. Other formats lie beside it, under its name.",
         ),
     ] = None,
-    formats: Formats = ["html"],  # noqa: B006 - Typer's own way; nobody writes to it
+    formats: Formats = [],  # noqa: B006 - Typer's own way; nobody writes to it
     open_it: Annotated[bool, typer.Option("--open", help="Show the page in your browser.")] = False,
     watch: Annotated[
         bool,
@@ -75,7 +75,11 @@ def report(
     ] = False,
     compare: Annotated[
         bool,
-        typer.Option("--compare", help="Put the studies named as arguments on one plot, and tell their alphas apart."),
+        typer.Option(
+            "--compare",
+            help="Put the studies named as arguments on one plot, and tell their alphas apart; "
+            "--out and --json go with it.",
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the study's results as pure JSON.")] = False,
 ) -> None:
@@ -91,7 +95,7 @@ def report(
         raise UsageError("command line --publish: a W&B Report is made in a project of W&B's; give --project too")
     if publish:
         _require_publishable(runs.mode)
-    targets = targets_of(chosen_formats(formats), out, _usual_place(runs))
+    targets = targets_of(chosen_formats(formats, out), out, _usual_place(runs))
     _require_page(targets, watch=watch, open_it=open_it, every=every)
     if project or watch or runs.folder.is_dir():  # else that there is no such folder is what matters
         require_writable(targets)

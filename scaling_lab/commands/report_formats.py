@@ -21,19 +21,24 @@ Formats = Annotated[
     typer.Option(
         "--format",
         metavar="|".join(FORMATS),
-        help="Repeatable, or several with commas between. json: every number; csv: a row a run; png, svg: a file a "
-        "figure, in a folder beside the report, drawn by Chrome or Chromium with scaling-lab[figures].",
+        help="Repeatable, or several with commas between; absent, what --out ends with, or html. json: every number; "
+        "csv: a row a run; png, svg: a file a figure, in a folder beside the report, drawn by Chrome or Chromium with "
+        "scaling-lab[figures].",
     ),
 ]
 
 
-def chosen_formats(given: Sequence[str]) -> list[str]:
-    """The formats of repeated and comma-separated `--format`, each once. Raises UsageError."""
+def chosen_formats(given: Sequence[str], out: Path | None) -> list[str]:
+    """The formats of repeated and comma-separated `--format`, each once; without it the one that `out` ends with.
+
+    Raises UsageError for one that there is not.
+    """
     names = [name.strip() for text in given for name in text.split(",") if name.strip()]
     for name in names:
         if name not in FORMATS:
             raise UsageError(f"command line --format: {name!r} is none of {', '.join(FORMATS)}")
-    return list(dict.fromkeys(names)) or ["html"]
+    ending = out.suffix[1:] if out else ""
+    return list(dict.fromkeys(names)) or [ending if ending in TEXT_FORMATS else "html"]
 
 
 def targets_of(names: Sequence[str], out: Path | None, usual: Path) -> "Targets":

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from scaling_lab.errors import UsageError
 from scaling_lab.files import written_whole
-from scaling_lab.report.figures import study_figures
+from scaling_lab.report.figures import FIGURE_NAMES, study_figures
 from scaling_lab.report.images import draw
 from scaling_lab.report.markdown import render_markdown
 from scaling_lab.report.page import write_page
@@ -105,6 +105,10 @@ def _write_figures(analysis: StudyAnalysis, targets: Targets) -> dict[str, str]:
         raise UsageError("figures: no run has anything to draw; train some with `scaling-lab study`")
     images = draw(figures, targets.image_formats)
     targets.figures.mkdir(parents=True, exist_ok=True)
+    # A figure that this study has no more would pass for one of it.
+    for old in targets.figures.iterdir():
+        if old.stem in FIGURE_NAMES and old.suffix[1:] in targets.image_formats and old.name not in images:
+            old.unlink()
     for name, image in images.items():
         with written_whole(targets.figures / name) as stream:
             stream.write(image)

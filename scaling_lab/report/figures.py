@@ -39,6 +39,10 @@ _TRAINING = {
 }
 
 
+# Every figure that some report has.
+FIGURE_NAMES = frozenset({*(f"scaling-{count}" for count in COUNTS), *_TRAINING, "profile", "residuals", "jackknife"})
+
+
 def study_figures(analysis: StudyAnalysis) -> dict[str, go.Figure]:
     """Every figure of a report by name; those that the study has nothing for are left out."""
     scaling = {f"scaling-{count}": scaling_figure(analysis, count) for count in COUNTS if analysis.runs}

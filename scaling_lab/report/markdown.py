@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from scaling_lab.laws import CAVEATS
 from scaling_lab.report import formats, story, tables
-from scaling_lab.report.music import measures_table, music_by_size
+from scaling_lab.report.music import heard, measures_table, music_by_size
 from scaling_lab.report.study_page import OUTPUTS
 from scaling_lab.report.tables import Column, Table
 from scaling_lab.report.unfinished import unfinished_caption, unfinished_table
@@ -54,10 +54,10 @@ def render_markdown(
 
 def _conclusion(analysis: StudyAnalysis) -> list[str]:
     step = story.next_step(analysis)
-    said = (analysis.flips(), analysis.other_exponents(), step and f"Next: {step}")
+    said = (analysis.flips(), analysis.other_exponents(), story.meaning(analysis), step and f"Next: {step}")
     return [
         f"# {escaped(story.title(analysis))}",
-        f"**{escaped(analysis.sentence)}**",
+        f"**{escaped(story.badge(analysis)[0])}.** {escaped(story.sentence(analysis))}",
         *map(escaped, filter(None, said)),
     ]
 
@@ -90,7 +90,7 @@ def _section(title: str, content: Table, *words: str | None) -> list[str]:
 
 
 def _law_in_words(analysis: StudyAnalysis) -> list[str]:
-    words = ["L = a·x^-alpha + c, x in single parameters or in FLOPs."]
+    words = ["L = a·x^-alpha + c, x a count of parameters or of FLOPs."]
     if analysis.flips() is None and analysis.other_exponents() is None:
         words.append("The verdict is the same under every count.")
     if analysis.law.verdict != "identified":
@@ -103,8 +103,9 @@ def _music(analysis: StudyAnalysis) -> list[str]:
     music = music_by_size(analysis.runs, OUTPUTS)
     if music is None:
         return []
-    words = f"What one run of each size wrote with its best model, {music.way}, beside as much held-out music."
-    return _section("Music by size", measures_table(music), words)
+    words = f"What one run of each size wrote freely with its best model, {music.way}, beside as much held-out music."
+    spread = "After ±, the standard error. A distance is the Jensen-Shannon divergence to other held-out tunes, 0 to 1."
+    return _section("Music by size", measures_table(music), heard(music), words, music.told_without, spread)
 
 
 def _foundations(analysis: StudyAnalysis) -> list[str]:

@@ -20,7 +20,7 @@ from scaling_lab.studies.analysis import HEADLINE_COUNT
 
 FREE_SHOWN = 3
 # What is sounded of a tune at most: nobody listens longer, and repeats of repeats have no end.
-MOST_SECONDS, MOST_NOTES = 300, 4_000
+MOST_SECONDS, MOST_NOTES, MOST_CHARACTERS = 300, 4_000, 20_000
 
 _NUMBER_LINE = "X:1\n"
 _ROWS = {
@@ -85,6 +85,16 @@ class MusicBySize:
         )
 
     @property
+    def told_without(self) -> str | None:
+        """Which sizes are not shown, and how they would be; None where all are."""
+        if not self.without:
+            return None
+        return (
+            f"Not shown: {formats.listed(list(self.without))}, which wrote nothing yet, or in another way than the "
+            "others. `scaling-lab sample --results-dir DIR` lets them write."
+        )
+
+    @property
     def choices(self) -> list[str]:
         """What a reader can listen to; one tune of each size goes with each."""
         music = self.sizes[0].music
@@ -102,7 +112,7 @@ def music_by_size(runs: Sequence[RunRecord], outputs: Path) -> MusicBySize | Non
     outputs: where the folders are of runs that were pulled from a server.
     """
     found = [(run, read_music(run, outputs)) for run in writers(runs)]
-    sizes = [SizeMusic(run, music) for run, music in found if music is not None]
+    sizes = [SizeMusic(run, music) for run, music in found if music is not None and music.free]
     if not sizes:
         return None
     alike = [size for size in sizes if _way(size.music) == _way(sizes[-1].music)]
@@ -203,7 +213,7 @@ def _without_open_slurs(text: str) -> tuple[str, list[int]]:
 
 def _sounded(text: str) -> list[list[int]]:
     """The notes of a tune, repeats played out, in order of onset: [onset ms, length ms, MIDI pitch]."""
-    score = read_notes(text, unfold=True)
+    score = read_notes(text[:MOST_CHARACTERS], unfold=True)
     # Absurd tempos are held to what can be heard.
     beat = 60_000 / min(max(score.quarters_per_minute, 20), 600)
     a_tick = 4 * beat / TICKS_PER_WHOLE

@@ -15,6 +15,10 @@ from scaling_lab.report.curves import CURVES_A_SIZE, drawn_runs
 from scaling_lab.report.figures import may_foretell, size_names
 from scaling_lab.report.law_lines import EXTRAPOLATION
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis
+from scaling_lab.studies.lints import FEW_SIZES
+
+# Ends of alpha's interval further apart than by this factor leave open how fast loss falls.
+WIDE = 3
 
 
 @dataclass(frozen=True)
@@ -125,16 +129,17 @@ def largest_foretold(analysis: StudyAnalysis) -> str | None:
     if test is None:
         return None
     name = size_names(analysis.runs, HEADLINE_COUNT).get(test.n, formats.count(test.n))
-    error = f"{100 * test.relative_error:+.2f} %"
-    interval = f"{test.low:.4f} to {test.high:.4f}"
+    side = "above" if test.relative_error > 0 else "below"
+    error = f"{100 * abs(test.relative_error):.2f} % {side}"
+    interval = f"{test.low:.3f} to {test.high:.3f}"
     ending = {
         True: f"The interval foretold, {interval}, holds what was observed.",
         False: f"The interval foretold, {interval}, misses what was observed: do not extrapolate this law.",
         None: "Nothing measured the noise, so there is no interval to hold it against.",
     }[test.covered]
     return (
-        f"Fitted without {name}, the law foretells a loss of {test.predicted:.4f} for it; observed: "
-        f"{test.observed:.4f} ({error}). {ending}"
+        f"Fitted without {name}, the law foretells a loss of {test.predicted:.4f} for it, {error} the "
+        f"{test.observed:.4f} observed. {ending}"
     )
 
 
@@ -144,20 +149,75 @@ def next_runs(analysis: StudyAnalysis) -> str | None:
     if not found:
         return None
     now = found[0].now
-    known = f"knows alpha to ±{now:.2g}" if isfinite(now) else "gives alpha an interval without an end"
-    return f"A study of this design and noise {known}. What would narrow that, most for its FLOPs first:"
+    known = f"knows alpha to about ±{now:.2g}" if isfinite(now) else "gives alpha an interval without an end"
+    told = f"A study of this design and noise {known}. What would narrow that, most for its FLOPs first:"
+    if any(law.reasons for law in analysis.laws.values()):
+        return f"First what lifts the refusal: {next_step(analysis)} Then, of what describes these runs: {told}"
+    return told
+
+
+def badge(analysis: StudyAnalysis) -> tuple[str, bool]:
+    """The verdict in a word or two, and whether it is one to build on."""
+    if is_training(analysis):
+        return "Training", False
+    if analysis.law.reasons:
+        return "Not identified", False
+    if analysis.flips():
+        return "Identified under some counts only", False
+    alpha = analysis.law.alpha
+    return ("Identified", True) if alpha.high <= WIDE * alpha.low else ("Identified, but wide", False)
+
+
+def is_training(analysis: StudyAnalysis) -> bool:
+    """Whether no run has come to its end, and some are on their way."""
+    return not analysis.runs and bool(analysis.unfinished)
+
+
+def sentence(analysis: StudyAnalysis) -> str:
+    """The conclusion, or while there can be none, what it waits for."""
+    if not is_training(analysis):
+        return analysis.sentence
+    runs = formats.counted(len(analysis.unfinished), "run")
+    return f"{runs} on the way, none complete so far; a law needs {FEW_SIZES} sizes."
+
+
+def meaning(analysis: StudyAnalysis) -> str | None:
+    """What "identified" says, and what it doesn't; None where nothing is."""
+    if analysis.law.reasons or analysis.flips():
+        return None
+    return (
+        "Identified: the losses rule out that there is no floor, and that nothing falls. How fast loss falls with N is "
+        "known to the interval of alpha, and no better."
+    )
 
 
 def next_step(analysis: StudyAnalysis) -> str | None:
     """What to train first, in a sentence: what cures the refusal, or narrows alpha most for its FLOPs."""
-    if analysis.law.reasons:
-        return analysis.law.reasons[0].cure
+    if is_training(analysis):
+        return None
+    # Where the verdict hangs on the count, what cures the count that refuses it.
+    refused = [law for law in analysis.laws.values() if law.reasons]
+    if refused:
+        return refused[0].reasons[0].cure
     if not analysis.next_runs:
         return None
     first = analysis.next_runs[0]
+    now = f"; this design gives about ±{first.now:.2g}" if isfinite(first.now) else ""
     return (
-        f"Train {first.text}, {formats.count(first.cost)} FLOPs. Alpha would then be known to ±{first.half_width:.2g}, "
-        f"not ±{first.now:.2g}."
+        f"Train {first.text}, {formats.count(first.cost)} FLOPs. If the law holds there and noise stays as it is, "
+        f"alpha would be known to about ±{first.half_width:.2g}{now}."
+    )
+
+
+def how_to_add(analysis: StudyAnalysis) -> str:
+    """What to type for one more size or seed of this study."""
+    first = analysis.runs[0]
+    folder = Path(str(first.results.get("config", {}).get("output_dir") or "outputs"))
+    config = shlex.quote(formats.plain(str(folder / first.folder_name / "config.yaml")))
+    return (
+        f"scaling-lab train --config {config} --seed {max(run.seed for run in analysis.runs) + 1}\n"
+        f"scaling-lab train --config {config} --name NAME -o model.d_model=… -o model.d_ff=… -o model.n_layers=…\n"
+        f"scaling-lab report --results-dir {shlex.quote(formats.plain(str(folder)))}"
     )
 
 

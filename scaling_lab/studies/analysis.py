@@ -16,7 +16,7 @@ from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
 from scaling_lab.laws.json_ready import json_ready
 from scaling_lab.laws.wording import counted, listed
-from scaling_lab.studies.lints import Lint, lint, trained_run
+from scaling_lab.studies.lints import WARMUP_TOO_LONG, Lint, lint, trained_run
 from scaling_lab.studies.selection import select_runs, unfinished_runs
 
 # The three counts of N, the one whose law is told first in front.
@@ -75,7 +75,10 @@ class StudyAnalysis:
         if len(told) < 2:
             return ()
         slope, level = np.polyfit(np.log(list(told)), np.log(list(told.values())), 1)
-        return next_runs(self.law, cost=lambda n: float(np.exp(level + slope * np.log(n))))
+        found = next_runs(self.law, cost=lambda n: float(np.exp(level + slope * np.log(n))))
+        # A warmup that is too long for the smallest size is longer still for a smaller one, which would be off the law.
+        held_back = any(each.name == WARMUP_TOO_LONG for each in self.lints)
+        return tuple(runs for runs in found if not held_back or min(runs.n) >= min(told))
 
     @cached_property
     def lints(self) -> list[Lint]:

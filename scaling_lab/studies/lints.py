@@ -12,6 +12,7 @@ from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws.wording import size as written_size
 
 FEW_STEPS = 100
+WARMUP_TOO_LONG = "warmup-too-long"
 FEW_SIZES = 4
 MANY_EPOCHS = 4
 # By so much 6·N·D may be too low before it is said.
@@ -147,7 +148,7 @@ def _passes(run: PlannedRun) -> float:
 def _few_seeds(runs: Sequence[PlannedRun]) -> Lint | None:
     if len({run.config.seed for run in runs}) > 1:
         return None
-    return Lint("few-seeds", "with one seed a size, noise is not measured and intervals are wide; three show it")
+    return Lint("few-seeds", "with one seed a size, noise is not measured and intervals are wide; three measure it")
 
 
 def _one_rate(runs: Sequence[PlannedRun]) -> Lint | None:
@@ -156,7 +157,7 @@ def _one_rate(runs: Sequence[PlannedRun]) -> Lint | None:
         return None
     return Lint(
         "one-learning-rate",
-        "the best rate falls with size, and a law of runs off their best is bent; sweeps/learning-rate.yaml finds it",
+        "the best rate falls with size, and sizes away from theirs bend the law; sweeps/learning-rate.yaml finds it",
     )
 
 
@@ -167,7 +168,7 @@ def _warmup(runs: Sequence[PlannedRun]) -> Lint | None:
         return None
     size, tokens, n = max(long, key=lambda one: one[1] / one[2])
     return Lint(
-        "warmup-too-long",
+        WARMUP_TOO_LONG,
         f"{size} warms up for {written_size(tokens)} tokens, more than its {written_size(n)} parameters, which holds "
         "small sizes back; a smaller recipe.warmup_fraction does less of that",
     )
@@ -194,8 +195,8 @@ def _few_d(runs: Sequence[PlannedRun]) -> Lint | None:
     if len(sizes) < FEW_SIZES or len({_budget(run) for run in runs}) > 1:
         return None
     return Lint(
-        "few-d",
-        "on one amount of data the law's floor is that of the data; train --branch-at 0.25,0.5,1 gives a size several",
+        "one-amount-of-data",
+        "the law's floor is that of this amount of data; train --branch-at 0.25,0.5,1 gives each size several",
     )
 
 

@@ -18,7 +18,7 @@ def test_what_a_ladder_lacks_is_told_with_its_way_out(scaling_lab: CommandLine, 
     ended = scaling_lab("lint", *music, "--json")
     assert ended.code == 0
     named = {found["name"]: found["text"] for found in json.loads(ended.out)}
-    assert {"few-steps", "few-seeds", "one-learning-rate", "few-d"} <= named.keys()
+    assert {"few-steps", "few-seeds", "one-learning-rate", "one-amount-of-data"} <= named.keys()
     assert "a smaller batch_size_tokens gives more" in named["few-steps"]
     lines = scaling_lab("lint", *music).out.splitlines()
     assert lines == [f"{name}: {text}" for name, text in named.items()]

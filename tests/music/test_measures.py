@@ -1,4 +1,5 @@
 import random
+import statistics
 from collections import Counter
 from dataclasses import asdict
 
@@ -7,7 +8,7 @@ import pytest
 from scaling_lab.data.conversion.items import decode_text
 from scaling_lab.data.sources.music21 import CORE, music21
 from scaling_lab.music.abc import canonical, split_tunes
-from scaling_lab.music.measures import Reference, divergence_bits, measure
+from scaling_lab.music.measures import Reference, divergence_bits, measure, standard_errors
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +90,21 @@ def test_divergence_is_in_bits():
     assert divergence_bits(Counter("ab"), Counter("aabb")) == 0
     assert divergence_bits(Counter("a"), Counter("b")) == 1
     assert divergence_bits(Counter("a"), Counter("ab")) == pytest.approx(0.3112781)
+
+
+def test_standard_errors_are_by_how_much_sets_of_tunes_differ(tunes: list[str], reference: Reference):
+    """Against the real spread of the measures from one set of 24 tunes to the next."""
+    chance = random.Random(0)
+    sets = [chance.sample(tunes[2::3], 24) for _ in range(60)]
+    every = [asdict(measure(one, reference)) for one in sets]
+    errors = [standard_errors(one, reference) for one in sets[:12]]
+    for name in ("notes_per_tune", "repeat_rate", "pitch_class_divergence", "interval_divergence"):
+        spread = statistics.stdev(found[name] for found in every)
+        told = statistics.mean(found[name] or 0.0 for found in errors)
+        assert 0.5 * spread < told < 2 * spread, name
+
+
+def test_what_has_no_value_has_no_standard_error(reference: Reference):
+    assert set(standard_errors(["M:4/4\nK:C\n"] * 3, reference).values()) >= {None}
+    assert standard_errors(["K:C\nABc|"], reference)["notes_per_tune"] is None
+    assert standard_errors(["M:4/4\nK:C\nC8|C8|C8|"] * 3, reference)["notes_per_tune"] == 0

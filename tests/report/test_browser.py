@@ -157,6 +157,8 @@ def test_tables_are_sorted_by_a_head_and_copied_to_the_digit(
         assert losses.evaluate_all(numbers) == sorted(falling)
         page.locator("#summary caption button").click()
         page.locator("#summary caption button", has_text="Copied").wait_for()
+        page.locator("#summary caption button").click()
+        page.locator("#summary caption button").get_by_text("Copy", exact=True).wait_for()
         heads, *rows = page.evaluate("navigator.clipboard.readText()").splitlines()
         place = heads.split("\t").index("final_val_loss")
         assert [float(row.split("\t")[place]) for row in rows] == sorted(falling)
@@ -221,3 +223,35 @@ def test_a_page_that_is_watched_shows_by_itself_what_is_written_next(browser: An
     page.locator("#summary", has_text="medium").wait_for()
     assert page.locator("meta[http-equiv=refresh]").count() == 0
     context.close()
+
+
+def test_intervals_are_sorted_by_their_lower_end_and_none_is_last(opened: Any, tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs", noise=0.004, loss=lambda n: 14 * n**-0.05 - 5.8).write()
+    with opened(build_report(study.analysis(), tmp_path / "report.html")) as page:
+        page.locator("#laws thead button", has_text="95 % interval").nth(1).click()
+        cells = page.locator("#laws tbody [data-key='a.interval']")
+        lows = [float(value.split()[0]) for value in cells.evaluate_all("all => all.map(one => one.dataset.value)")]
+        assert lows == sorted(lows)
+        assert len(set(lows)) > 2
+
+
+def test_a_name_like_a_formula_is_copied_as_text(opened: Any, tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs").write(sizes=("small", "medium", "large"))
+    study.write_run("tiny", name='=HYPERLINK("https://example.org")')
+    permissions = ["clipboard-read", "clipboard-write"]
+    with opened(build_report(study.analysis(), tmp_path / "report.html"), permissions=permissions) as page:
+        page.locator("#summary caption button").click()
+        page.locator("#summary caption button", has_text="Copied").wait_for()
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert '\t\'=HYPERLINK("https://example.org")\n' in copied
+
+
+def test_slurs_without_an_end_are_left_out_of_the_drawing_alone(opened: Any, tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs").write()
+    write_some_music(study, free='M:4/4\nL:1/8\nK:D\nB)c (GA) "(" ((3DEF|d8|\n')
+    with opened(build_report(study.analysis(), tmp_path / "report.html")) as page:
+        page.locator("#music .choice button").last.click()
+        tune = json.loads(page.locator("#tunes").text_content())["xl"][-1]
+        assert tune["drawn"].endswith('K:D\nBc (GA) "(" (3DEF|d8|\n')
+        assert tune["abc"].endswith('K:D\nB)c (GA) "(" ((3DEF|d8|\n')
+        assert "((3DEF" in page.locator("#music code").last.text_content()

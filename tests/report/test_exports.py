@@ -63,7 +63,7 @@ def test_only_what_a_spreadsheet_would_reckon_with_gets_an_apostrophe(tmp_path: 
 
 def test_markdown_opens_with_the_conclusion_and_gives_reasons_with_cures(refused: StudyAnalysis) -> None:
     text = render_markdown(refused)
-    assert text.splitlines()[2] == f"**{escaped(refused.sentence)}**"
+    assert text.splitlines()[2] == f"**Not identified.** {escaped(refused.sentence)}"
     assert refused.law.reasons
     for reason in refused.law.reasons:
         assert escaped(reason.detail) in text

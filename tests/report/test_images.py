@@ -1,5 +1,6 @@
 """Figures as files: drawn by the real browser, the same each time; and what is said where there is none."""
 
+import shutil
 import struct
 import sys
 from pathlib import Path
@@ -54,6 +55,20 @@ def test_every_figure_is_drawn_to_the_same_bytes_each_time_and_shown_in_the_mark
     assert {line for line in markdown.splitlines() if line.startswith("![")} == {
         f"![{name.replace('-', ' ').replace('_', '-')}](<report-figures/{name}.png>)" for name in figures
     }
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_chromium() is None, reason=f"none of these browsers is installed: {', '.join(BROWSERS)}")
+def test_figures_that_a_study_has_no_more_do_not_stay(study: Study, scaling_lab: CommandLine) -> None:
+    folder = Path("runs/report-figures")
+    folder.mkdir()
+    for name in ("jackknife.svg", "jackknife.png", "mine.svg"):
+        (folder / name).write_text("old")
+    for size in ("small", "medium", "large"):
+        shutil.rmtree(study.folder / f"mini-{size}-seed0")
+    assert scaling_lab("report", "--results-dir", "runs", "--format", "svg").code == 0
+    assert {"scaling-total.svg", "jackknife.png", "mine.svg"} < {path.name for path in folder.iterdir()}
+    assert not (folder / "jackknife.svg").exists()
 
 
 @pytest.mark.slow

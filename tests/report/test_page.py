@@ -181,3 +181,39 @@ def test_report_says_how_to_do_it_again(identified: StudyAnalysis) -> None:
     assert "scaling-lab report --results-dir outputs/again" in text
     assert "e46f4ac57c54" in text
     assert "torch 2.13.0" in text
+
+
+def badge(page: Page) -> str:
+    """What stands over the sentence."""
+    return page.source.split('<p class="badge">')[1].split("</p>")[0]
+
+
+def test_a_law_whose_interval_leaves_the_speed_open_is_called_wide(identified: StudyAnalysis, tmp_path: Path) -> None:
+    assert badge(Page(render_report(identified))) == "Identified"
+    wide = Study(tmp_path / "wide", noise=0.015, draw="w").write().analysis()
+    assert wide.law.verdict == "identified"
+    assert wide.law.alpha.high > 3 * wide.law.alpha.low
+    assert badge(Page(render_report(wide))) == "Identified, but wide"
+
+
+def test_next_is_what_lifts_the_refusal_of_whichever_count(tmp_path: Path) -> None:
+    curves = {"refused": lambda n: 14 * n**-0.05 - 5.8, "flipping": lambda n: 9 * n**-0.2 + 0.2}
+    studies = [Study(tmp_path / name, noise=0.002, loss=curve).write().analysis() for name, curve in curves.items()]
+    assert [analysis.flips() is None for analysis in studies] == [True, False]
+    for analysis in studies:
+        law = next(law for law in analysis.laws.values() if law.reasons)
+        assert f"Next: {law.reasons[0].cure}" in Page(render_report(analysis)).text
+
+
+def test_no_smaller_size_is_advised_where_the_warmup_is_too_long_for_the_smallest(tmp_path: Path) -> None:
+    short, long = (
+        Study(tmp_path / name, noise=0.004, warmup_fraction=share).write().analysis()
+        for name, share in (("short", 0.01), ("long", 0.2))
+    )
+    assert "warmup-too-long" in {found.name for found in long.lints} - {found.name for found in short.lints}
+    assert [any("size smaller" in runs.text for runs in found.next_runs) for found in (short, long)] == [True, False]
+
+
+def test_how_to_add_runs_names_a_config_that_is_there(identified: StudyAnalysis) -> None:
+    page = Page(render_report(identified))
+    assert "scaling-lab train --config outputs/mini-tiny-seed0/config.yaml --seed 3" in page.text

@@ -73,7 +73,12 @@ def test_an_exponent_that_depends_on_the_count_is_told() -> None:
 
 def test_a_study_is_linted_from_what_was_trained(tmp_path: Path) -> None:
     analysis = Study(tmp_path).write().analysis()
-    assert [found.name for found in analysis.lints] == ["few-steps", "few-seeds", "one-learning-rate", "few-d"]
+    assert [found.name for found in analysis.lints] == [
+        "few-steps",
+        "few-seeds",
+        "one-learning-rate",
+        "one-amount-of-data",
+    ]
     assert study_results(analysis)["lints"][0]["name"] == "few-steps"
     assert not analyse(LADDER).lints  # of runs whose config isn't known nothing is said
 

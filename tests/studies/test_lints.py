@@ -48,12 +48,12 @@ def test_a_plan_without_fault_has_none() -> None:
         (runs(seeds=(0,)), "few-seeds", "noise is not measured"),
         (runs(n_steps=20), "few-steps", "20 steps are few"),
         (runs(epochs=6.5), "epochs", "6.5 passes over the data"),
-        ([run for run in runs() if run.config.recipe.learning_rate == 1e-3], "one-learning-rate", "off their best"),
+        ([run for run in runs() if run.config.recipe.learning_rate == 1e-3], "one-learning-rate", "away from theirs"),
         ([*runs(), planned("xl", 0, "recipe.tokens=8192")], "horizon", "only equal ones share a curve"),
         ([*runs(), planned("xl", 0, "recipe.weight_decay=0.1")], "unequal", "recipe.weight_decay is 0.01 and 0.1"),
         (runs(parameters=1000), "warmup-too-long", "more than its 1K parameters"),
         (runs(flops_of_six_nd=4.3), "six-nd", "6·N·D would be 4.3 times too low"),
-        ([run for run in runs() if run.config.recipe.tokens is None], "few-d", "on one amount of data"),
+        ([run for run in runs() if run.config.recipe.tokens is None], "one-amount-of-data", "this amount of data"),
     ],
 )
 def test_what_a_plan_lacks_is_said(plan: list[PlannedRun], name: str, words: str) -> None:

@@ -1,17 +1,21 @@
 "use strict";
 // Tables: a click on a head sorts by its column, and a button copies the whole table, to the digit.
 (() => {
-  // Numbers as numbers, words as words; what is absent comes last, whichever way.
+  // An interval goes by its lower end. Words of Python's for what no digits say are numbers too.
+  const NUMBERS = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+  const number = (text) => NUMBERS[text.split(" ")[0]] ?? Number(text.split(" ")[0]);
+
+  // Numbers as numbers, words as words; a column is one or the other.
   function order(one, other) {
-    const [a, b] = [one.dataset.value, other.dataset.value];
-    const [x, y] = [Number(a), Number(b)];
-    return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b) : x - y;
+    const [x, y] = [number(one.dataset.value), number(other.dataset.value)];
+    return Number.isNaN(x) || Number.isNaN(y) ? one.dataset.value.localeCompare(other.dataset.value) : x - y;
   }
 
   function sort(head, place) {
     const body = head.closest("table").tBodies[0];
     const up = head.getAttribute("aria-sort") !== "ascending";
-    const absent = (row) => row.cells[place].dataset.value === "";
+    // What is absent comes last, whichever way.
+    const absent = (row) => ["", "nan", "nan nan"].includes(row.cells[place].dataset.value);
     const rows = [...body.rows].sort((one, other) => {
       if (absent(one) || absent(other)) return absent(one) - absent(other);
       return (up ? 1 : -1) * order(one.cells[place], other.cells[place]);
@@ -21,22 +25,26 @@
     head.setAttribute("aria-sort", up ? "ascending" : "descending");
   }
 
-  // Tabs between cells: what a spreadsheet takes.
+  // Tabs between cells: what a spreadsheet takes. It would take words that begin like this for a formula.
+  function inert(text) {
+    const words = text.replace(/\s+/g, " ");
+    return /^[=+@＝＋－＠-]/.test(words) && Number.isNaN(number(words)) ? `'${words}` : words;
+  }
+
   function asText(table) {
     const heads = [...table.tBodies[0].rows[0].cells].map((cell) => cell.dataset.key);
-    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.dataset.value.replace(/\s+/g, " ")));
+    const rows = [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => inert(cell.dataset.value)));
     return [heads, ...rows].map((cells) => cells.join("\t")).join("\n") + "\n";
   }
 
   async function copy(table, button) {
-    const words = button.textContent;
     try {
       await navigator.clipboard.writeText(asText(table));
       button.textContent = "Copied";
     } catch {
       button.textContent = "Your browser forbids it";
     }
-    setTimeout(() => (button.textContent = words), 2000);
+    setTimeout(() => (button.textContent = "Copy"), 2000);
   }
 
   for (const table of document.querySelectorAll(".scroll table")) {
