@@ -162,10 +162,12 @@ def test_filters_choose_and_what_is_not_ours_is_left_out(server: RunningServer, 
         run_of_steps(size, range(1, 6), project="mixed", name=size, config=config_of(size, seed), group=f"g{seed}")
         for seed, size in enumerate(("tiny", "small", "medium", "large", "xl"))
     ]
-    log(server, *runs, LoggedRun("other", [{"loss": 1.0, "_step": 0}], name="other", project="mixed"))
+    odd = run_of_steps("odd", range(1, 6), project="mixed", name="odd", config=config_of("tiny") | {"steps": "many"})
+    log(server, *runs, odd, LoggedRun("other", [{"loss": 1.0, "_step": 0}], name="other", project="mixed"))
     records, left_out = read("mixed")
     assert [record.name for record in records] == ["large", "medium", "small", "tiny", "xl"]
     assert "not a run of scaling-lab's: its config lacks identity" in left_out["other"]
+    assert left_out["odd"] == 'its config or summary is damaged: steps is "many", not a whole number'
     assert [record.name for record in read("mixed", filters=RunFilters(group="g2"))[0]] == ["medium"]
     chosen, _ = read("mixed", filters=RunFilters(equal={"size": ["tiny", "xl"], "state": ["finished"]}))
     assert [record.name for record in chosen] == ["tiny", "xl"]
