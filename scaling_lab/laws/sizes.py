@@ -126,6 +126,11 @@ def checked_n(n: ArrayLike) -> Array:
     return n_M
 
 
+def is_possible(value: object) -> bool:
+    """Whether a law can be fitted to it: a positive number, of those that runs have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
+
+
 def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:
     """Columns of a table of runs, n, d, c or loss, each (rows,).
 

@@ -15,6 +15,7 @@ from scaling_lab.display import html_paragraphs, html_table
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
 from scaling_lab.laws.json_ready import json_ready
+from scaling_lab.laws.sizes import is_possible
 from scaling_lab.laws.wording import counted, listed
 from scaling_lab.studies.lints import Lint, lint, trained_run
 from scaling_lab.studies.selection import select_runs, unfinished_runs
@@ -71,7 +72,7 @@ class StudyAnalysis:
     def next_runs(self) -> tuple[NextRuns, ...]:
         """What would narrow the interval of alpha, most per FLOP first; a size's FLOPs as the runs' own go with N."""
         known = {run.parameters[HEADLINE_COUNT]: run.results.get("total_flops") for run in self.runs}
-        told = {n: flops for n, flops in known.items() if flops}
+        told = {n: flops for n, flops in known.items() if is_possible(flops)}
         if len(told) < 2:
             return ()
         slope, level = np.polyfit(np.log(list(told)), np.log(list(told.values())), 1)
@@ -140,7 +141,7 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
     laws = {
         count: _fit(runs, size, symbol="C" if count in FLOPS_COUNTS else "N")
         for count, size in sizes.items()
-        if all(size) or count in COUNTS
+        if count in COUNTS or all(map(is_possible, size))
     }
     return StudyAnalysis(tuple(runs), (*left_out, *left), laws, tuple(unfinished_runs(records, runs)))
 

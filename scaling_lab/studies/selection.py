@@ -6,9 +6,10 @@ The rules in order; the first that a run breaks is its reason:
 2. it came to its end: it is not running, and was not stopped, crashed, failed or diverged
 3. it trained all of its steps, and so all of its tokens
 4. its history holds every step, once read with the last row of each
-5. it was evaluated at its last step, and the validation loss is finite
-6. it belongs to the study with the most such runs (ladder, recipe, data and precision agree), the newest of equals
-7. it is the newest of its size and seed
+5. it was evaluated at its last step, and the validation loss is a positive number
+6. its parameters are a positive number, however they are counted
+7. it belongs to the study with the most such runs (ladder, recipe, data and precision agree), the newest of equals
+8. it is the newest of its size and seed
 """
 
 from collections import Counter
@@ -20,6 +21,7 @@ import numpy as np
 from scaling_lab.config.schema import SIZES
 from scaling_lab.history.columns import missing_steps, named
 from scaling_lab.history.runs import LeftOut, RunRecord
+from scaling_lab.laws.sizes import is_possible
 from scaling_lab.tracking import metrics
 
 # How many fields of another study are named.
@@ -71,13 +73,13 @@ def _in_order(records: Sequence[RunRecord]) -> list[RunRecord]:
 
 
 def why_unusable(record: RunRecord) -> str | None:
-    """Why a run is no point of a curve by itself (rules 1 to 5), or None."""
+    """Why a run is no point of a curve by itself (rules 1 to 6), or None."""
     if record.size not in SIZES:
         return f"its size {record.size!r} is none of the ladder's"
     if record.state != "complete":
         ending = _ENDINGS.get(record.state)
         return f"{record.state}, not complete" + (f": {ending.format(place=_place(record))}" if ending else "")
-    return _short(record) or _gaps(record) or _unevaluated(record)
+    return _short(record) or _gaps(record) or _unevaluated(record) or _without_size(record)
 
 
 def _place(record: RunRecord) -> str:
@@ -109,11 +111,20 @@ def _gaps(record: RunRecord) -> str | None:
 
 def _unevaluated(record: RunRecord) -> str | None:
     loss = record.results.get("final_val_loss")
-    if not isinstance(loss, int | float) or not np.isfinite(loss):
+    if not isinstance(loss, int | float) or isinstance(loss, bool) or not np.isfinite(loss):
         return "has no finite validation loss"
+    if not is_possible(loss):
+        return f"its validation loss is {loss:g}, which no run has"
     evaluated, last = _last_step(record.evaluations), _last_step(record.training)
     if evaluated and evaluated < last:
         return f"was last evaluated at step {evaluated:,} of {last:,}"
+    return None
+
+
+def _without_size(record: RunRecord) -> str | None:
+    for count, n in record.parameters.items():
+        if not is_possible(n):
+            return f"its {count} parameters are {n:g}, which no run has"
     return None
 
 

@@ -71,6 +71,13 @@ def test_an_exponent_that_depends_on_the_count_is_told() -> None:
     assert study_results(analysis)["other_exponents"] == told
 
 
+@pytest.mark.parametrize("wrong", [-1.0, 0, float("nan"), float("inf"), 1e99])
+def test_without_the_flops_of_one_run_there_is_no_law_in_flops(wrong: float) -> None:
+    analysis = analyse([*with_flops()[:-1], record("xl", tokens=10**6, total_flops=wrong)])
+    assert set(analysis.laws) == {"total", "non_embedding", "matmul", "six_nd"}
+    assert isinstance(analysis.next_runs, tuple)
+
+
 def test_a_study_is_linted_from_what_was_trained(tmp_path: Path) -> None:
     analysis = Study(tmp_path).write().analysis()
     assert [found.name for found in analysis.lints] == ["few-steps", "few-seeds", "one-learning-rate", "few-d"]
@@ -92,6 +99,15 @@ def test_the_order_of_the_runs_does_not_matter() -> None:
         ({"logged": [1, 2, 5, 6, 8, 9], "steps": 9}, "gaps in its history: it lacks steps 3 to 4 and 7 (3 in all)"),
         ({"final_val_loss": None}, "no finite validation loss"),
         ({"final_val_loss": float("nan")}, "no finite validation loss"),
+        ({"final_val_loss": True}, "no finite validation loss"),
+        ({"final_val_loss": 0}, "its validation loss is 0, which no run has"),
+        ({"final_val_loss": -2.5}, "its validation loss is -2.5, which no run has"),
+        ({"final_val_loss": 1e99}, "its validation loss is 1e+99, which no run has"),
+        (
+            {"parameters": {"total": 9, "non_embedding": 0, "matmul": 9}},
+            "its non_embedding parameters are 0, which no run has",
+        ),
+        ({"parameters": {"total": -9, "non_embedding": 9, "matmul": 9}}, "its total parameters are -9, which no run"),
         ({"identity": {"recipe.learning_rate": 1e-3}}, "another study: recipe.learning_rate is 0.001, not 0.003"),
         ({"identity": {"recipe.learning_rate": 3e-3, "data.fingerprint": "b"}}, "data.fingerprint is b, not absent"),
         ({"updated_at": "2025-01-01"}, "a newer run has the same size and seed"),
