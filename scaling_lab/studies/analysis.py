@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from scaling_lab.config.schema import ModelConfig, RecipeConfig
 from scaling_lab.display import html_paragraphs, html_table
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
@@ -147,26 +148,30 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
 
 
 def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
-    """What scaling_study_results.json holds: every number of the report, to the digit."""
+    """What scaling_study_results.json holds: every number of the report, to the digit; null for what is no number."""
     first = analysis.runs[0].results if analysis.runs else {}
-    return {
+    results = {
         "schema_version": SCHEMA_VERSION,
         "sentence": analysis.sentence,
         "headline_count": HEADLINE_COUNT,
         "flips": analysis.flips(),
         "other_exponents": analysis.other_exponents(),
         "ladder": first.get("ladder"),
-        "data": first.get("data"),
-        "recipe": first.get("config", {}).get("recipe"),
+        "data": _in_order(first.get("data"), DATA_KEYS),
+        "recipe": _in_order(first.get("config", {}).get("recipe"), tuple(RecipeConfig.model_fields)),
         "seeds": sorted({run.seed for run in analysis.runs}),
         "runs": [run_summary(run) for run in analysis.runs],
         "left_out": [asdict(run) for run in analysis.left_out],
         "laws": {count: law.to_dict() for count, law in analysis.laws.items()},
-        "next_runs": json_ready([asdict(runs) for runs in analysis.next_runs]),
+        "next_runs": [asdict(runs) for runs in analysis.next_runs],
         "lints": [asdict(found) for found in analysis.lints],
     }
+    return json_ready(results)
 
 
+# As training writes them.
+DATA_KEYS = ("name", "fingerprint", "vocab_size", "train_tokens", "val_tokens", "licence")
+PARAMETERS_KEYS = ("non_embedding", "total", "matmul")
 SUMMARY_KEYS = (
     "name",
     "size",
@@ -195,8 +200,14 @@ SUMMARY_KEYS = (
 
 def run_summary(run: RunRecord) -> dict[str, Any]:
     """A run's architecture and statistics, as tables and results show them."""
-    model = run.results.get("config", {}).get("model", {})
-    return {key: run.results.get(key) for key in SUMMARY_KEYS} | {"model": model}
+    model = _in_order(run.results.get("config", {}).get("model", {}), tuple(ModelConfig.model_fields))
+    summary = {key: run.results.get(key) for key in SUMMARY_KEYS}
+    return summary | {"parameters": _in_order(run.parameters, PARAMETERS_KEYS), "model": model}
+
+
+def _in_order(found: Any, keys: Sequence[str]) -> Any:
+    """The same with these keys in front, all others after them by name: a server keeps no order."""
+    return found and {key: found[key] for key in (*keys, *sorted(found)) if key in found}
 
 
 def _fit(runs: Sequence[RunRecord], sizes: Sequence[float], symbol: str) -> PowerLawFit:
