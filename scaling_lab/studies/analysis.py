@@ -41,7 +41,7 @@ class StudyAnalysis:
     """A study, read and fitted.
 
     Attributes:
-        runs: complete runs, one for each (size, seed), in order of size, then seed.
+        runs: complete runs, one for each (N, seed), N all parameters, in that order.
         left_out: every other run that was found, with the reason.
         unfinished: those of left_out that belong to the study and are on their way, running or stopped, to be drawn.
         laws: the fit under each count of N, keyed as COUNTS, and under each of FLOPs, keyed as FLOPS_COUNTS, where
