@@ -76,7 +76,7 @@ def is_locked(path: Path) -> bool:
     """Whether some process holds a lock on the file at `path`. It is locked for a moment to find out, if none does."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a name that no file can have
         return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 DEFAULT_FOLDER = Path("outputs/scaling_study")
-EVERY_SECONDS = 10.0
+EVERY_SECONDS, MOST_SECONDS = 10.0, 86_400.0
 
 
 @app.command()
@@ -68,7 +68,9 @@ def report(
     ] = False,
     every: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0.1, help=f"How often --watch looks. Absent: {EVERY_SECONDS:g}."),
+        typer.Option(
+            metavar="SECONDS", min=0.1, max=MOST_SECONDS, help=f"How often --watch looks. Absent: {EVERY_SECONDS:g}."
+        ),
     ] = None,
     publish: Annotated[
         bool, typer.Option("--publish", help="Make a W&B Report in the project too; wants scaling-lab[publish].")

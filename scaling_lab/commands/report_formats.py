@@ -45,13 +45,15 @@ def targets_of(names: Sequence[str], out: Path | None, usual: Path) -> "Targets"
     """`out` is the HTML, or the only file that is asked for; all else lies beside it, or beside `usual`, by its name.
 
     Raises:
-        UsageError: if two formats would be one file.
+        UsageError: if two formats would be one file, or `out` has no name.
     """
     from scaling_lab.report.exports import Targets
 
     texts = [name for name in names if name in TEXT_FORMATS]
     named = "html" if "html" in texts else texts[0] if out and len(texts) == 1 else None
-    page = out or usual
+    page = usual if out is None else out
+    if not page.name:
+        raise UsageError(f"command line --out: {page} is a folder; give a file, {page / 'report.html'} say")
     files = {name: page if name == named else page.with_suffix(f".{name}") for name in texts}
     for name, path in files.items():
         if name != named and named and path == page:

@@ -14,6 +14,11 @@ from scaling_lab.tracking import metrics
 
 Columns = dict[str, np.ndarray]
 
+# What a row of JSON has for a number. Text that reads as one is none, and neither is true.
+_PLAIN = frozenset({int, float, type(None)})
+# Counts beyond this are not told apart by float64.
+_MOST_STEPS = 2**53
+
 # More ranges than these are counted rather than listed.
 RANGES_NAMED = 3
 
@@ -23,18 +28,50 @@ def numbers(values: Sequence[Any]) -> np.ndarray:
 
     Raises ValueError or TypeError over anything else that is no number.
     """
-    return np.array(values, dtype=np.float64)
+    found = np.array(values, dtype=np.float64)
+    if found.ndim != 1:
+        raise ValueError("lists stand where numbers should")
+    return found
 
 
 def columns_of(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> tuple[Columns, int]:
-    """One array a metric, in order of step, and how many rows repeated a step: the last of each step counts."""
-    columns = {name: numbers([row.get(name) for row in rows]) for name in names}
-    return one_row_a_step(columns)
+    """One array a metric, in order of step, and how many rows repeated a step: the last of each step counts.
+
+    rows: as JSON has them. Raises ValueError that names the metric and the step where a value is no number.
+    """
+    return one_row_a_step({name: _column(rows, name) for name in names})
+
+
+def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
+    values = [row.get(name) for row in rows]
+    # By types first: numpy takes text and true for numbers, too.
+    if set(map(type, values)) <= _PLAIN:
+        try:
+            return numbers(values)
+        except OverflowError:
+            pass
+    value, row = next((value, row) for value, row in zip(values, rows, strict=True) if not _is_number(value))
+    raise ValueError(
+        f"{name} is {str(value)[:40]!r} at {metrics.TRAIN_STEP} {row.get(metrics.TRAIN_STEP)!r}, no number"
+    )
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        return type(value) in _PLAIN and numbers([value]) is not None
+    except OverflowError:
+        return False
 
 
 def one_row_a_step(columns: Columns) -> tuple[Columns, int]:
-    """The same columns in order of `train/step` with its last row each, and how many rows that left out."""
+    """The same columns in order of `train/step` with its last row each, and how many rows that left out.
+
+    Raises ValueError where a step is no count.
+    """
     steps = columns[metrics.TRAIN_STEP]
+    wrong = ~((steps >= 0) & (steps <= _MOST_STEPS) & (steps == np.floor(steps)))
+    if wrong.any():
+        raise ValueError(f"{metrics.TRAIN_STEP} is {steps[wrong][0]:g}, not a whole number")
     if not len(steps) or (np.diff(steps) > 0).all():
         return columns, 0
     # Of the reversed steps the first of each value is the last that was logged.

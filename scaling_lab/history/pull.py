@@ -195,7 +195,7 @@ class _Crew:
                 f"{self._cache.folder}: can't keep pulled rows ({error}); free some space, or set XDG_CACHE_HOME to a "
                 "folder that can be written"
             )
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             return LeftOut(run.name, f"a metric of it holds what is no number: {error}", str(run.config["size"]))
         except Exception as error:  # noqa: BLE001 - raised again in the thread that waits for this run
             return error

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.config.schema import ModelConfig, RecipeConfig, RunConfig, Section
+from scaling_lab.history.checks import fault_of
 from scaling_lab.history.columns import Columns, one_row_a_step
 from scaling_lab.history.figures import figures_of
 from scaling_lab.history.remote import RemoteRun
@@ -45,20 +46,23 @@ _RESULT = ("started_at", "updated_at", "peak_memory_bytes")
 def why_foreign(run: RemoteRun) -> str | None:
     """Why a run can't be read as one of ours, before any row is asked for; None where it can."""
     missing = _REQUIRED - run.config.keys()
-    return f"not a run of scaling-lab's: its config lacks {', '.join(sorted(missing))}" if missing else None
+    if missing:
+        return f"not a run of scaling-lab's: its config lacks {', '.join(sorted(missing))}"
+    told = {key: run.config[key] for key in _FACTS if key in run.config}
+    fault = fault_of({"name": run.name, **_own_result(run), **told, "config": _own_config(run.config)})
+    return f"its config or summary is damaged: {fault}" if fault else None
 
 
 def record_of(run: RemoteRun, history: History) -> RunRecord:
     """The run's record."""
     training, again = _table(history.training, metrics.TRAINING_METRICS)
     evaluations, _ = _table(history.evaluations, metrics.EVALUATION_METRICS)
-    result = _mapping(run.summary.get("result"))
     results = {
         "name": run.name,
         "state": state_of(run),
         "started_at": run.created_at,
         "updated_at": run.heartbeat_at,
-        **{key: result[key] for key in _RESULT if result.get(key) is not None},
+        **_own_result(run),
         "wandb_id": run.id,
         "wandb_url": run.url,
         **{key: _fact(key, run.config[key]) for key in _FACTS if key in run.config},
@@ -94,11 +98,20 @@ def _table(columns: Columns, names: tuple[str, ...]) -> tuple[Columns, int]:
 
 def _config(config: Mapping[str, Any]) -> dict[str, Any]:
     """The RunConfig part of a W&B config; its `data` and `machine` are what these turned out to be, and no part."""
-    own = {key: config[key] for key in RunConfig.model_fields if key in config and key not in ("data", "machine")}
+    own = _own_config(config)
     for key, section in (("recipe", RecipeConfig), ("model", ModelConfig)):
         if key in own:
             own[key] = _typed(section, own[key])
     return own
+
+
+def _own_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: config[key] for key in RunConfig.model_fields if key in config and key not in ("data", "machine")}
+
+
+def _own_result(run: RemoteRun) -> dict[str, Any]:
+    result = _mapping(run.summary.get("result"))
+    return {key: result[key] for key in _RESULT if result.get(key) is not None}
 
 
 def _typed(section: type[Section], values: Any) -> Any:

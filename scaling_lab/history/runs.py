@@ -11,6 +11,7 @@ from typing import Any
 
 from scaling_lab.errors import CheckpointError, UsageError
 from scaling_lab.files import is_locked
+from scaling_lab.history.checks import fault_of
 from scaling_lab.history.columns import Columns, columns_of
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
@@ -107,25 +108,34 @@ class LeftOut:
     seed: int | None = None
 
 
+class _NoResultsError(CheckpointError):
+    """A folder without a run's results: the run may not have begun."""
+
+
 def read_run(path: Path) -> RunRecord:
     """One run's folder.
 
     Raises:
-        CheckpointError: if results or journal are missing or damaged.
+        CheckpointError: if results or journal are missing or damaged, or a field has no value of its type.
     """
     was_held = is_locked(path / LOCK_NAME)
     results = read_results(path)
     if results is None:
-        raise CheckpointError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
+        raise _NoResultsError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
     if missing := REQUIRED - results.keys():
         raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; train the run again")
+    if fault := fault_of(results):
+        raise CheckpointError(f"{path / RESULTS_NAME}: {fault}; mend it, or train the run again")
     # Before and after: one may have taken the run up, or have ended it, while its results were read.
     if results["state"] == "running" and not was_held and not is_locked(path / LOCK_NAME):
         results["state"] = "crashed"
     journal = path / JOURNAL_NAME
     rows = list(read_journal(journal)) if journal.exists() else []
-    training, again = columns_of([row for row in rows if metrics.TRAIN_LOSS in row], metrics.TRAINING_METRICS)
-    evaluations, _ = columns_of([row for row in rows if metrics.VAL_LOSS in row], metrics.EVALUATION_METRICS)
+    try:
+        training, again = columns_of([row for row in rows if metrics.TRAIN_LOSS in row], metrics.TRAINING_METRICS)
+        evaluations, _ = columns_of([row for row in rows if metrics.VAL_LOSS in row], metrics.EVALUATION_METRICS)
+    except ValueError as error:
+        raise CheckpointError(f"{journal}: {error}; mend the row, or train the run again") from None
     return RunRecord(path, results, training, evaluations, again)
 
 
@@ -143,10 +153,10 @@ def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
     for run_dir in _run_folders(folder):
         try:
             records.append(read_run(run_dir))
+        except _NoResultsError:
+            left_out.append(LeftOut(run_dir.name, _absent(run_dir)))
         except CheckpointError as error:
-            left_out.append(
-                LeftOut(run_dir.name, str(error) if (run_dir / RESULTS_NAME).exists() else _absent(run_dir))
-            )
+            left_out.append(LeftOut(run_dir.name, str(error)))
     if not records and not left_out:
         raise UsageError(f"{folder}: holds no run ({RESULTS_NAME}); train some with `scaling-lab study`")
     return records, left_out
@@ -169,7 +179,7 @@ def _run_folders(folder: Path) -> list[Path]:
         return sorted(path.parent for path in folder.rglob(RESULTS_NAME))
     try:
         return [folder / name for name in json.loads(study.read_bytes())["folders"]]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise CheckpointError(
             f"{study}: names no runs ({type(error).__name__}: {error}); run `scaling-lab study` again"
         ) from None

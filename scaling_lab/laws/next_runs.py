@@ -75,9 +75,10 @@ def _candidates(sizes: Sizes) -> Iterator[tuple[str, list[float]]]:
         yield f"{MORE_SEEDS} more seeds of {which}", n[:count] * MORE_SEEDS
     gap = int(np.argmax(np.diff(np.log(sizes.n)))) if len(n) > 1 else 0
     between = sqrt(n[gap] * n[min(gap + 1, len(n) - 1)])
-    places = (("smaller", n[0] / sizes.step), ("in between", between), ("larger", n[-1] * sizes.step))
+    places = (("smaller", sizes.smaller()), ("in between", between), ("larger", n[-1] * sizes.step))
     for where, place in places:
-        yield f"one size {where}, N = {wording.size(place)}", [place]
+        if place is not None:
+            yield f"one size {where}, N = {wording.size(place)}", [place]
 
 
 def _with(sizes: Sizes, added: list[float]) -> tuple[Array, Array]:

@@ -20,6 +20,9 @@ Array = NDArray[np.float64]
 # Of anything that a run is told by, in whatever unit: squares of these are numbers still.
 LEAST, MOST = 1e-60, 1e60
 
+# Parameters of the smallest model that is a transformer still.
+LEAST_BUILT = 1_000
+
 # Two n closer than this, relatively, are one size: 0.8 million counted in two ways, not two models.
 SAME_SIZE = 1e-9
 
@@ -62,6 +65,14 @@ class Sizes:
     def step(self) -> float:
         """The factor from one size to the next, as if they were evenly spaced on a log axis; 4 for a lone size."""
         return float((self.n[-1] / self.n[0]) ** (1 / (self.n_sizes - 1))) if self.n_sizes > 1 else 4.0
+
+    def smaller(self, steps: int = 1) -> float | None:
+        """The size so many steps below the smallest; None where no model is that small.
+
+        Where sizes lie below that already, n is in another unit.
+        """
+        n = float(self.n[0] / self.step**steps)
+        return None if self.symbol == "N" and n < LEAST_BUILT <= self.n[0] else n
 
     @cached_property
     def unit(self) -> float:
@@ -124,6 +135,11 @@ def checked_n(n: ArrayLike) -> Array:
     if bad.size:
         raise DataError(f"n is {n_M.flat[bad[0]]}, not a positive number; give a model's number of parameters")
     return n_M
+
+
+def is_possible(value: object) -> bool:
+    """Whether a law can be fitted to it: a positive number, of those that runs have."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
 
 
 def checked_rows(**columns: ArrayLike) -> tuple[Array, ...]:

@@ -83,10 +83,20 @@ def _few_sizes(evidence: Evidence) -> Reason | None:
     )
     if sizes.n_sizes == 0:
         return Reason("few-sizes", detail, f"Train {USUAL_SIZES} sizes, each about four times the one before.")
-    missing = [wording.size(sizes.n[0] / sizes.step**k) for k in range(1, USUAL_SIZES - sizes.n_sizes + 1)]
-    cheapest = f"{sizes.symbol} = {wording.listed(missing)}"
-    cure = f"Train {wording.counted(len(missing), 'more size')}, the cheapest being near {cheapest}."
-    return Reason("few-sizes", detail, cure)
+    return Reason("few-sizes", detail, _more_sizes(sizes, USUAL_SIZES - sizes.n_sizes))
+
+
+def _more_sizes(sizes: Sizes, n_missing: int) -> str:
+    """Which sizes to train: down the ladder as far as models can be built, for they are cheapest, then up."""
+    down = [n for step in range(1, n_missing + 1) if (n := sizes.smaller(step)) is not None]
+    up = [float(sizes.n[-1] * sizes.step**step) for step in range(1, n_missing - len(down) + 1)]
+    smaller, larger = (f"{sizes.symbol} = {wording.listed([*map(wording.size, n)])}" if n else "" for n in (down, up))
+    train = f"Train {wording.counted(n_missing, 'more size')}"
+    if not up:
+        return f"{train}, the cheapest being near {smaller}."
+    if not down:
+        return f"{train} near {larger}; smaller ones can't be built."
+    return f"{train}, the cheapest being near {smaller}, and as no smaller one can be built, near {larger}."
 
 
 def _copies(evidence: Evidence) -> Reason | None:
@@ -146,6 +156,13 @@ def _lack_of_fit(evidence: Evidence) -> Reason | None:
 
 def _alpha_unbounded(evidence: Evidence) -> Reason | None:
     alpha = evidence.alpha
+    if evidence.sizes.n_sizes >= N_PARAMETERS and np.isnan(alpha.value):
+        return Reason(
+            "alpha-unbounded",
+            f"The losses do not fall with {evidence.sizes.symbol} at all, so no alpha describes them.",
+            "See that each loss is its own run's, then tune the learning rate of each size, or train on more data: "
+            "one of these keeps the larger sizes from learning more.",
+        )
     open_ends = []
     if alpha.low == 0:
         line = f"a straight line in ln {evidence.sizes.symbol}"
@@ -155,8 +172,11 @@ def _alpha_unbounded(evidence: Evidence) -> Reason | None:
     if not open_ends:
         return None
     detail = f"The {wording.percent(evidence.confidence)} interval of alpha has no end {' and none '.join(open_ends)}."
-    smaller = evidence.sizes.told(evidence.sizes.n[0] / evidence.sizes.step)
-    cure = f"Train one smaller size near {smaller}, the cheapest run that narrows alpha."
+    smaller = evidence.sizes.smaller()
+    if smaller is None:
+        cure = "Train every size again with two more seeds, which narrow alpha; a smaller size can't be built."
+    else:
+        cure = f"Train one smaller size near {evidence.sizes.told(smaller)}, the cheapest run that narrows alpha."
     return Reason("alpha-unbounded", detail, cure)
 
 

@@ -10,14 +10,19 @@ from scaling_lab.report import formats
 
 # About this many ticks are easy to read; more run into each other on a phone.
 _WANTED_TICKS = 5
+# An axis ends beyond its values; past these its ends are no floats.
+_LEAST, _MOST = 1e-300, 1e300
 # Steps within a decade, for a span of so many decades at most.
 _STEPS = ((0.8, (1, 1.2, 1.5, 2, 2.5, 3, 4, 5, 6, 8)), (2, (1, 2, 5)), (3, (1, 3)), (float("inf"), (1,)))
 
 
 def log_axis(title: str, values: ArrayLike, *, padding: float = 0.04) -> dict[str, Any]:
-    """A plotly log axis over the positive ones of `values`, with `padding` of its length free at both ends."""
+    """A plotly log axis over the positive ones of `values`, with `padding` of its length free at both ends.
+
+    What is nearly as large or as small as a float can be is left out: it is no measurement, and an axis beyond it none.
+    """
     positive = _finite(values)
-    positive = positive[positive > 0]
+    positive = positive[positive >= _LEAST]
     if not positive.size:
         return {"title_text": title, "type": "log"}
     low, high = log10(float(positive.min())), log10(float(positive.max()))
@@ -63,4 +68,4 @@ def _shown(ticks: list[float]) -> dict[str, Any]:
 
 def _finite(values: ArrayLike) -> np.ndarray:
     flat = np.asarray(values, dtype=np.float64).ravel()
-    return flat[np.isfinite(flat)]
+    return flat[np.abs(flat) <= _MOST]

@@ -50,7 +50,8 @@ def jackknife_figure(law: PowerLawFit, names: Mapping[float, str]) -> go.Figure:
     low, high = _alpha_range(law)
     without = [left for left in law.jackknife if np.isfinite(left.alpha)]
     labels = [f"without {names.get(left.n, formats.count(left.n))}" for left in without]
-    styles = [theme.SIZE_STYLES.get(names.get(left.n, "")) for left in without]
+    # The number that a name may have after it is no part of it.
+    styles = [theme.SIZE_STYLES.get(names.get(left.n, "").partition(" ")[0]) for left in without]
     points = go.Scatter(
         x=[left.alpha for left in without],
         y=labels,

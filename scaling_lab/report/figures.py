@@ -4,6 +4,7 @@ figures = study_figures(analysis)
 figures["scaling-total"].show()
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -58,8 +59,10 @@ def study_figures(analysis: StudyAnalysis) -> dict[str, go.Figure]:
 
 
 def size_names(runs: Iterable[RunRecord], count: str) -> dict[float, str]:
-    """The name of the size that has so many parameters."""
-    return {float(run.parameters[count]): run.size for run in runs}
+    """The name of the size that has so many parameters; with their number where it stands for several."""
+    names = {float(run.parameters[count]): run.size for run in runs}
+    times = Counter(names.values())
+    return {n: name if times[name] == 1 else f"{name} ({formats.count(n)})" for n, name in names.items()}
 
 
 def scaling_figure(analysis: StudyAnalysis, count: str = HEADLINE_COUNT) -> go.Figure:

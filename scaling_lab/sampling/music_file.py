@@ -4,12 +4,14 @@ Written by `scaling-lab study` and `scaling-lab sample --results-dir`, read by t
 loss it names: a run that was trained again has none until it is written again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from scaling_lab.errors import UsageError
 from scaling_lab.files import written_whole
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.music.measures import Errors, Measures
@@ -79,10 +81,28 @@ def read_music(run: RunRecord, outputs: Path) -> RunMusic | None:
     return music if music.best_val_loss == run.results.get("best_val_loss") else None
 
 
-def write_music(music: RunMusic, folder: Path) -> Path:
-    """Write it into a run's folder, as a whole or not at all. Raises OSError if it can't be written."""
+def make_place(folder: Path) -> Path:
+    """The file that a run's music will be in, its folder made if absent. Raises UsageError if it can't be."""
     path = folder / MUSIC_NAME
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as stream:
+    with _told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def write_music(music: RunMusic, folder: Path) -> Path:
+    """Write it into a run's folder, as a whole or not at all. Raises UsageError if it can't be written."""
+    path = make_place(folder)
+    with _told(path), written_whole(path) as stream:
         stream.write(_FILE.dump_json(music, indent=1))
     return path
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"{path}: can't be written ({error.strerror or error}); make room for it there, then `scaling-lab sample "
+            "--results-dir` writes it"
+        ) from None

@@ -8,7 +8,15 @@ from scaling_lab.model.generation import WatchWriting
 from scaling_lab.music.symbols import BAR_LINE, split_header
 from scaling_lab.sampling import FREE_TUNES
 from scaling_lab.sampling.listening import Listener, texts_of
-from scaling_lab.sampling.music_file import RunMusic, WrittenTune, folder_of, read_music, write_music, writers
+from scaling_lab.sampling.music_file import (
+    RunMusic,
+    WrittenTune,
+    folder_of,
+    make_place,
+    read_music,
+    write_music,
+    writers,
+)
 from scaling_lab.sampling.trained_run import TrainedRun, find_run, load_trained_run
 from scaling_lab.sampling.tunes import sample_tunes
 
@@ -39,7 +47,7 @@ def let_study_write(
     runs: complete ones of one study. outputs: where folders are of runs that were pulled from a server.
 
     Raises:
-        UsageError: if a run's folder isn't here, or has no best model.
+        UsageError: if a run's folder isn't here, has no best model, or can't be written to.
         CheckpointError: if a best model is damaged.
         DataError: if the data are gone or changed, or no tokenizer turns their tokens into text.
     """
@@ -50,6 +58,7 @@ def let_study_write(
         if there is not None and len(there.free) == n_free:
             continue
         trained = load_trained_run(find_run(folder_of(run, outputs)), data_dir)
+        make_place(trained.folder)  # before minutes of writing
         listener = listener or Listener(trained, n_free)
         music = _music(trained, run, n_free, listener, watch)
         paths.append(write_music(music, trained.folder))

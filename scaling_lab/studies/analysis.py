@@ -11,10 +11,12 @@ from typing import Any
 
 import numpy as np
 
+from scaling_lab.config.schema import ModelConfig, RecipeConfig
 from scaling_lab.display import html_paragraphs, html_table
 from scaling_lab.history.runs import LeftOut, RunRecord
 from scaling_lab.laws import NextRuns, PowerLawFit, fit_power_law, next_runs
 from scaling_lab.laws.json_ready import json_ready
+from scaling_lab.laws.sizes import is_possible
 from scaling_lab.laws.wording import counted, listed
 from scaling_lab.studies.lints import WARMUP_TOO_LONG, Lint, lint, trained_run
 from scaling_lab.studies.selection import select_runs, unfinished_runs
@@ -39,7 +41,7 @@ class StudyAnalysis:
     """A study, read and fitted.
 
     Attributes:
-        runs: complete runs, one for each (size, seed), in order of size, then seed.
+        runs: complete runs, one for each (N, seed), N all parameters, in that order.
         left_out: every other run that was found, with the reason.
         unfinished: those of left_out that belong to the study and are on their way, running or stopped, to be drawn.
         laws: the fit under each count of N, keyed as COUNTS, and under each of FLOPs, keyed as FLOPS_COUNTS, where
@@ -71,7 +73,7 @@ class StudyAnalysis:
     def next_runs(self) -> tuple[NextRuns, ...]:
         """What would narrow the interval of alpha, most per FLOP first; a size's FLOPs as the runs' own go with N."""
         known = {run.parameters[HEADLINE_COUNT]: run.results.get("total_flops") for run in self.runs}
-        told = {n: flops for n, flops in known.items() if flops}
+        told = {n: flops for n, flops in known.items() if is_possible(flops)}
         if len(told) < 2:
             return ()
         slope, level = np.polyfit(np.log(list(told)), np.log(list(told.values())), 1)
@@ -143,32 +145,36 @@ def analyse(records: Sequence[RunRecord], left_out: Sequence[LeftOut] = ()) -> S
     laws = {
         count: _fit(runs, size, symbol="C" if count in FLOPS_COUNTS else "N")
         for count, size in sizes.items()
-        if all(size) or count in COUNTS
+        if count in COUNTS or all(map(is_possible, size))
     }
     return StudyAnalysis(tuple(runs), (*left_out, *left), laws, tuple(unfinished_runs(records, runs)))
 
 
 def study_results(analysis: StudyAnalysis) -> dict[str, Any]:
-    """What scaling_study_results.json holds: every number of the report, to the digit."""
+    """What scaling_study_results.json holds: every number of the report, to the digit; null for what is no number."""
     first = analysis.runs[0].results if analysis.runs else {}
-    return {
+    results = {
         "schema_version": SCHEMA_VERSION,
         "sentence": analysis.sentence,
         "headline_count": HEADLINE_COUNT,
         "flips": analysis.flips(),
         "other_exponents": analysis.other_exponents(),
         "ladder": first.get("ladder"),
-        "data": first.get("data"),
-        "recipe": first.get("config", {}).get("recipe"),
+        "data": _in_order(first.get("data"), DATA_KEYS),
+        "recipe": _in_order(first.get("config", {}).get("recipe"), tuple(RecipeConfig.model_fields)),
         "seeds": sorted({run.seed for run in analysis.runs}),
         "runs": [run_summary(run) for run in analysis.runs],
         "left_out": [asdict(run) for run in analysis.left_out],
         "laws": {count: law.to_dict() for count, law in analysis.laws.items()},
-        "next_runs": json_ready([asdict(runs) for runs in analysis.next_runs]),
+        "next_runs": [asdict(runs) for runs in analysis.next_runs],
         "lints": [asdict(found) for found in analysis.lints],
     }
+    return json_ready(results)
 
 
+# As training writes them.
+DATA_KEYS = ("name", "fingerprint", "vocab_size", "train_tokens", "val_tokens", "licence")
+PARAMETERS_KEYS = ("non_embedding", "total", "matmul")
 SUMMARY_KEYS = (
     "name",
     "size",
@@ -197,8 +203,14 @@ SUMMARY_KEYS = (
 
 def run_summary(run: RunRecord) -> dict[str, Any]:
     """A run's architecture and statistics, as tables and results show them."""
-    model = run.results.get("config", {}).get("model", {})
-    return {key: run.results.get(key) for key in SUMMARY_KEYS} | {"model": model}
+    model = _in_order(run.results.get("config", {}).get("model", {}), tuple(ModelConfig.model_fields))
+    summary = {key: run.results.get(key) for key in SUMMARY_KEYS}
+    return summary | {"parameters": _in_order(run.parameters, PARAMETERS_KEYS), "model": model}
+
+
+def _in_order(found: Any, keys: Sequence[str]) -> Any:
+    """The same with these keys in front, all others after them by name: a server keeps no order."""
+    return found and {key: found[key] for key in (*keys, *sorted(found)) if key in found}
 
 
 def _fit(runs: Sequence[RunRecord], sizes: Sequence[float], symbol: str) -> PowerLawFit:

@@ -13,11 +13,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.laws import AlphaDifference, PowerLawFit, Reason, alpha_difference, fit_power_law
 from scaling_lab.laws.difference import NOT_TOLD_APART, REFUSED, TOLD_APART, confidence_in_words
+from scaling_lab.laws.sizes import is_possible
 from scaling_lab.laws.wording import counted, listed
 from scaling_lab.studies.analysis import COUNTS, HEADLINE_COUNT, StudyAnalysis, count_name, study_results
 from scaling_lab.studies.settings import settings_of
@@ -65,7 +64,7 @@ class LabelledStudy:
 
     def has(self, unit: str) -> bool:
         """Whether every run has a loss in this unit."""
-        return all(isinstance(loss, int | float) and 0 < loss < np.inf for loss in self.losses(unit))
+        return all(map(is_possible, self.losses(unit)))
 
     def law(self, count: str, unit: str = "nats") -> PowerLawFit:
         """Of losses in bits the same law again, a and c in bits: of one text they are nats times a number."""

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from scaling_lab.errors import UsageError
-from scaling_lab.laws.sizes import SAME_SIZE
+from scaling_lab.laws.sizes import MOST, SAME_SIZE, is_possible
 from scaling_lab.studies.analysis import HEADLINE_COUNT, StudyAnalysis
 from scaling_lab.tracking.results import write_json
 
@@ -112,16 +112,27 @@ def read_foretold(folder: Path) -> list[Foretold]:
     path = folder / PREDICTIONS_NAME
     try:
         content = json.loads(path.read_bytes())
-        found = [Foretold(**entry) for entry in content["predictions"]]
-        for one in found:
-            for name in ("n", "loss", "low", "high"):
-                if not isinstance(getattr(one, name), int | float):
-                    raise ValueError(f"{name} is {getattr(one, name)!r}, no number")
-        return found
+        return [_checked(Foretold(**entry)) for entry in content["predictions"]]
     except FileNotFoundError:
         return []
-    except (ValueError, TypeError, KeyError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(f"{path}: not what scaling-lab predict writes ({error}); move it away") from None
+
+
+def _checked(one: Foretold) -> Foretold:
+    """The same. Raises ValueError where a field is not what it must be."""
+    for name in ("n", "loss"):
+        if not is_possible(getattr(one, name)):
+            raise ValueError(f"{name} is {getattr(one, name)!r}, no positive number")
+    for name in ("low", "high", "confidence", "alpha", "a", "c"):
+        value = getattr(one, name)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not -MOST <= value <= MOST:
+            raise ValueError(f"{name} is {value!r}, no number")
+    if not all(isinstance(text, str) for text in (one.made, one.size or "", one.sha256)):
+        raise ValueError("made, size or sha256 is no text")
+    if not isinstance(one.runs, dict) or not all(map(is_possible, one.runs.values())):
+        raise ValueError("runs is no object of losses by name")
+    return one
 
 
 def score(foretold: Sequence[Foretold], analysis: StudyAnalysis) -> list[Score]:

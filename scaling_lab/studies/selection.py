@@ -1,4 +1,6 @@
-"""Which runs count: for each (size, seed) one complete run of one study; every other is named with the reason.
+"""Which runs count: for each (N, seed) one complete run of one study; every other is named with the reason.
+
+N is all parameters: a size's name may stand for several N, as where one run changed its architecture.
 
 The rules in order; the first that a run breaks is its reason:
 
@@ -6,9 +8,10 @@ The rules in order; the first that a run breaks is its reason:
 2. it came to its end: it is not running, and was not stopped, crashed, failed or diverged
 3. it trained all of its steps, and so all of its tokens
 4. its history holds every step, once read with the last row of each
-5. it was evaluated at its last step, and the validation loss is finite
-6. it belongs to the study with the most such runs (ladder, recipe, data and precision agree), the newest of equals
-7. it is the newest of its size and seed
+5. it was evaluated at its last step, and the validation loss is a positive number
+6. its parameters are a positive number, however they are counted
+7. it belongs to the study with the most such runs (ladder, recipe, data and precision agree), the newest of equals
+8. it is the newest of its N and seed
 """
 
 from collections import Counter
@@ -20,6 +23,7 @@ import numpy as np
 from scaling_lab.config.schema import SIZES
 from scaling_lab.history.columns import missing_steps, named
 from scaling_lab.history.runs import LeftOut, RunRecord
+from scaling_lab.laws.sizes import is_possible
 from scaling_lab.tracking import metrics
 
 # How many fields of another study are named.
@@ -38,7 +42,7 @@ _ENDINGS = {
 
 
 def select_runs(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[LeftOut]]:
-    """The runs that count, in order of the ladder, then seed; and the others, each with its reason."""
+    """The runs that count, in order of N, then seed; and the others, each with its reason."""
     left, complete = [], []
     for record in records:
         reason = why_unusable(record)
@@ -49,7 +53,7 @@ def select_runs(records: Sequence[RunRecord]) -> tuple[list[RunRecord], list[Lef
     chosen, others = _largest_study(complete)
     left += [_left_out(record, _other_study(record, chosen[0])) for record in others]
     runs, replaced = _one_for_each_point(chosen)
-    left += [_left_out(old, f"a newer run has the same size and seed: {_told_from(new, old)}") for old, new in replaced]
+    left += [_left_out(old, f"a newer run has the same N and seed: {_told_from(new, old)}") for old, new in replaced]
     return runs, left
 
 
@@ -61,23 +65,28 @@ def unfinished_runs(records: Sequence[RunRecord], chosen: Sequence[RunRecord]) -
     going_on = [record for record in records if record.state in UNFINISHED and record.size in SIZES]
     if not chosen:
         return _in_order(_largest_study(going_on)[0])
-    taken = {(run.size, run.seed) for run in chosen}
+    taken = set(map(_point, chosen))
     ours = [run for run in going_on if run.study_key == chosen[0].study_key]
-    return _in_order([run for run in ours if (run.size, run.seed) not in taken])
+    return _in_order([run for run in ours if _point(run) not in taken])
 
 
 def _in_order(records: Sequence[RunRecord]) -> list[RunRecord]:
-    return sorted(records, key=lambda run: (SIZES.index(run.size), run.seed, _updated(run)))  # type: ignore[arg-type]
+    return sorted(records, key=lambda run: (_point(run), _updated(run)))
+
+
+def _point(record: RunRecord) -> tuple[float, int]:
+    """N and seed: what no two runs of a law share."""
+    return record.parameters["total"], record.seed
 
 
 def why_unusable(record: RunRecord) -> str | None:
-    """Why a run is no point of a curve by itself (rules 1 to 5), or None."""
+    """Why a run is no point of a curve by itself (rules 1 to 6), or None."""
     if record.size not in SIZES:
         return f"its size {record.size!r} is none of the ladder's"
     if record.state != "complete":
         ending = _ENDINGS.get(record.state)
         return f"{record.state}, not complete" + (f": {ending.format(place=_place(record))}" if ending else "")
-    return _short(record) or _gaps(record) or _unevaluated(record)
+    return _short(record) or _gaps(record) or _unevaluated(record) or _without_size(record)
 
 
 def _place(record: RunRecord) -> str:
@@ -109,11 +118,20 @@ def _gaps(record: RunRecord) -> str | None:
 
 def _unevaluated(record: RunRecord) -> str | None:
     loss = record.results.get("final_val_loss")
-    if not isinstance(loss, int | float) or not np.isfinite(loss):
+    if not isinstance(loss, int | float) or isinstance(loss, bool) or not np.isfinite(loss):
         return "has no finite validation loss"
+    if not is_possible(loss):
+        return f"its validation loss is {loss:g}, which no run has"
     evaluated, last = _last_step(record.evaluations), _last_step(record.training)
     if evaluated and evaluated < last:
         return f"was last evaluated at step {evaluated:,} of {last:,}"
+    return None
+
+
+def _without_size(record: RunRecord) -> str | None:
+    for count, n in record.parameters.items():
+        if not is_possible(n):
+            return f"its {count} parameters are {n:g}, which no run has"
     return None
 
 
@@ -141,10 +159,10 @@ def _other_study(record: RunRecord, chosen: RunRecord) -> str:
 def _one_for_each_point(
     records: Sequence[RunRecord],
 ) -> tuple[list[RunRecord], list[tuple[RunRecord, RunRecord]]]:
-    """The newest run of each (size, seed), in order of the ladder, and the others, each with that newest."""
-    points: dict[tuple[int, int], list[RunRecord]] = {}
+    """The newest run of each (N, seed), in that order, and the others, each with that newest."""
+    points: dict[tuple[float, int], list[RunRecord]] = {}
     for record in sorted(records, key=_updated):
-        points.setdefault((SIZES.index(record.size), record.seed), []).append(record)  # type: ignore[arg-type] - rule 1
+        points.setdefault(_point(record), []).append(record)
     replaced = [(old, runs[-1]) for _, runs in sorted(points.items()) for old in runs[:-1]]
     return [points[point][-1] for point in sorted(points)], replaced
 

@@ -32,7 +32,8 @@ def settings_of(studies: Sequence[Sequence[RunRecord]]) -> dict[str, tuple[str, 
 def _of_study(runs: Sequence[RunRecord], shared: set[str]) -> dict[str, str]:
     if not runs:
         return {}
-    by_size = {run.size: _of_run(run) for run in runs if run.size in shared or not shared}
+    # A size's name may stand for several N.
+    by_size = {run.parameters["total"]: _of_run(run) for run in runs if run.size in shared or not shared}
     names = dict.fromkeys(name for settings in by_size.values() for name in settings)
     return {
         "sizes": ", ".join(dict.fromkeys(run.size for run in runs)),

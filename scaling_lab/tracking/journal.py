@@ -100,21 +100,28 @@ def read_journal(path: Path) -> Iterator[Row]:
     """Rows of a journal in order. A last line cut short (a write that the machine's end interrupted) is left out.
 
     Raises:
-        CheckpointError: if a line other than the last is damaged, or the schema is a later one.
+        CheckpointError: if it can't be read, a line other than the last is damaged, or the schema is a later one.
     """
-    lines = path.read_bytes().split(b"\n")
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise CheckpointError(f"{path}: can't be read ({error.strerror}); put the run's journal there") from None
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
             row = _row(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if number == len(lines):  # no line break followed: the write never ended
                 return
             raise CheckpointError(f"{path}:{number}: not a row of JSON ({error}); the file was damaged") from error
         if not isinstance(row, dict) or not row.keys() & {TRAIN_STEP, "schema_version"}:
             raise CheckpointError(f"{path}:{number}: a line without {TRAIN_STEP}; this is not a run's journal")
         if "schema_version" in row:
+            if not isinstance(row["schema_version"], int):
+                raise CheckpointError(
+                    f"{path}:{number}: schema_version is no whole number; this is not a run's journal"
+                )
             if row["schema_version"] > SCHEMA_VERSION:
                 raise CheckpointError(
                     f"{path}: written by a later scaling-lab (schema {row['schema_version']}); upgrade to read it"

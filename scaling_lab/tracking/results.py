@@ -40,10 +40,14 @@ def read_results(run_dir: Path) -> dict[str, Any] | None:
     """
     path = run_dir / RESULTS_NAME
     try:
-        content = json.loads(path.read_bytes())
+        text = path.read_bytes()
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # a folder of that name, say, or a name that no file can have
+        raise CheckpointError(f"{path}: can't be read ({error}); mend the folder's name or what is in it") from None
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON ({error}); remove the run's folder to train it again") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{path}: not a run's results; remove the run's folder to train it again")
@@ -71,7 +75,7 @@ def read_error(run_dir: Path) -> tuple[int, str] | None:
     try:
         content = json.loads((run_dir / LAST_ERROR_NAME).read_bytes())
         return int(content["exit_code"]), str(content["message"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

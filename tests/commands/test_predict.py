@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli_in_process import CommandLine
@@ -107,3 +108,34 @@ def test_a_file_of_someone_else_is_named(scaling_lab: CommandLine, study: Study)
             ended = scaling_lab(*arguments, *where)
             assert ended.code == 2
             assert "predictions.json: not what scaling-lab predict writes" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n": 0}, "n is 0, no positive number"),
+        ({"loss": True}, "loss is True, no positive number"),
+        ({"low": "1"}, "low is '1', no number"),
+        ({"high": float("nan")}, "high is nan, no number"),
+        ({"made": None}, "made, size or sha256 is no text"),
+        ({"runs": [1]}, "runs is no object of losses by name"),
+        ({"runs": {"mini-tiny-seed0": [1]}}, "runs is no object of losses by name"),
+    ],
+)
+def test_a_prediction_with_a_field_that_can_not_be_is_named(
+    scaling_lab: CommandLine, study: Study, changes: dict[str, Any], words: str
+) -> None:
+    where, path = ("--results-dir", str(study.folder)), study.folder / "predictions.json"
+    assert scaling_lab("predict", "-n", "1.2M", "--freeze", *where).code == 0
+    path.write_text(json.dumps({"predictions": [frozen(study) | changes]}))
+    ended = scaling_lab("report", *where)
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"{path}: not what scaling-lab predict writes ({words}); move it away\n"
+
+
+def test_a_folder_in_the_place_of_predictions_is_named(scaling_lab: CommandLine, study: Study) -> None:
+    path = study.folder / "predictions.json"
+    path.mkdir()
+    ended = scaling_lab("report", "--results-dir", str(study.folder))
+    assert ended.code == 2
+    assert f"{path}: not what scaling-lab predict writes" in ended.err

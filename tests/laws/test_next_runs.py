@@ -57,3 +57,10 @@ def test_where_nothing_measures_the_noise_nothing_is_promised() -> None:
     assert next_runs(fit_power_law(LADDER, mean(LADDER)[::-1])) == ()
     assert next_runs(fit_power_law(LADDER[:3], mean(LADDER[:3]))) == ()
     assert next_runs(fit_power_law(LADDER[:2], mean(LADDER[:2]))) == ()
+
+
+def test_no_size_is_named_that_can_not_be_built() -> None:
+    n, losses = studied(np.repeat(LADDER, 3))
+    found = next_runs(fit_power_law(n / 200, losses))
+    assert found
+    assert not [runs for runs in found if "smaller," in runs.text]

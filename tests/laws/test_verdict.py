@@ -56,6 +56,23 @@ def test_the_missing_sizes_go_on_down_the_ladder():
     assert "100K and 25K" in reason("few-sizes", LADDER[1:4], law(LADDER[1:4])).cure
 
 
+@pytest.mark.parametrize(
+    ("n", "cure"),
+    [
+        (
+            [15_000, 59_500],
+            "Train 3 more sizes, the cheapest being near N = 3.78K, and as no smaller one can be built, near "
+            "N = 236K and 936K.",
+        ),
+        ([3_000, 12_000], "Train 3 more sizes near N = 48K, 192K and 768K; smaller ones can't be built."),
+        # In millions, it seems.
+        ([15, 60], "Train 3 more sizes, the cheapest being near N = 3.75, 0.938 and 0.234."),
+    ],
+)
+def test_no_size_is_asked_for_that_can_not_be_built(n, cure):
+    assert reason("few-sizes", n, law(n)).cure == cure
+
+
 @pytest.mark.parametrize("sizes", range(3))
 def test_fewer_sizes_than_parameters_give_no_numbers_at_all(sizes):
     fit = fit_power_law(LADDER[:sizes], law(LADDER[:sizes]))
@@ -113,6 +130,17 @@ def test_losses_that_fall_by_little_more_than_noise_leave_alpha_without_an_end()
     unbounded = reason("alpha-unbounded", LADDER, [1.010, 1.004, 1.003, 1.001, 0.998])
     assert "no end below" in unbounded.detail
     assert "near N = 25K" in unbounded.cure
+    smallest = reason("alpha-unbounded", LADDER / 50, [1.010, 1.004, 1.003, 1.001, 0.998])
+    assert smallest.cure.endswith("a smaller size can't be built.")
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_losses_that_do_not_fall_are_told_so_and_no_other_size_is_asked_for(seeds):
+    n = np.repeat(LADDER, seeds)
+    fit = fit_power_law(n, np.full(len(n), 2.5))
+    assert fit.reasons[0].name == "alpha-unbounded"
+    assert "the losses do not fall with N at all" in fit.sentence()
+    assert "Train one" not in fit.sentence()
 
 
 def test_losses_that_do_not_change_give_no_alpha():

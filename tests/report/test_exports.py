@@ -3,12 +3,13 @@
 import csv
 import io
 import json
+import math
 from pathlib import Path
 
 import pytest
 from cli_in_process import CommandLine
 from report_page import Page
-from study_folders import Study, write_some_music
+from study_folders import DATA, Study, write_some_music
 
 from scaling_lab.report.exports import csv_text, json_text
 from scaling_lab.report.markdown import escaped, render_markdown
@@ -34,6 +35,28 @@ def cells(line: str) -> list[str]:
 
 def test_json_is_the_results_to_the_digit(identified: StudyAnalysis) -> None:
     assert json.loads(json_text(identified)) == json.loads(json.dumps(study_results(identified)))
+
+
+def test_json_has_null_for_what_is_no_number(tmp_path: Path) -> None:
+    study = Study(tmp_path / "runs")
+    config = {"model": {"d_model": 32, "rope_base": math.inf}, "recipe": {"learning_rate": math.nan}}
+    study.write_run("tiny", mfu=math.nan, training_seconds=math.inf, config=config)
+    told = json.loads(json_text(study.analysis()), parse_constant=pytest.fail)
+    (run,) = told["runs"]
+    assert (run["mfu"], run["training_seconds"], run["model"]["rope_base"]) == (None, None, None)
+    assert told["recipe"] == {"learning_rate": None}
+
+
+def test_json_has_one_order_of_keys_wherever_the_runs_were_read(tmp_path: Path) -> None:
+    texts = []
+    for order in (list, sorted):
+        study = Study(tmp_path / order.__name__)
+        data = {key: DATA[key] for key in order(DATA)}
+        parameters = dict.fromkeys(order(("non_embedding", "total", "matmul")), 9000)
+        study.write_run("tiny", data=data, parameters=parameters)
+        texts.append(json_text(study.analysis()))
+    assert texts[0] == texts[1]
+    assert list(json.loads(texts[0])["data"]) == list(DATA)
 
 
 def test_csv_has_a_row_a_run_with_every_digit_under_the_keys_of_the_page(identified: StudyAnalysis) -> None:

@@ -9,6 +9,9 @@ import pytest
 from cli_in_process import CommandLine
 from report_page import Page
 
+from scaling_lab.commands.study_music import try_study_music
+from scaling_lab.history.runs import read_runs
+
 STUDY = ("--results-dir", "outputs")
 
 
@@ -113,3 +116,19 @@ def test_a_study_whose_data_are_gone_says_so(run_dir: Path, scaling_lab: Command
     assert "give --data-dir" in ended.err
     assert scaling_lab("sample", *STUDY, "-n", "2", "--data-dir", "elsewhere").code == 0
     assert len(music(run_dir)["free"]) == 2
+
+
+@pytest.mark.parametrize("name", ["samples", "samples/music.json"])
+def test_a_place_that_can_not_be_written_is_told_and_takes_nothing_from_a_study(
+    run_dir: Path, scaling_lab: CommandLine, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    shutil.rmtree(run_dir / "samples", ignore_errors=True)
+    if name == "samples":
+        (run_dir / name).write_text("mine")
+    else:
+        (run_dir / name).mkdir(parents=True)
+    ended = scaling_lab("sample", *STUDY, "-n", "2")
+    assert ended.code == 2
+    assert f"{run_dir}/samples/music.json: can't be written (" in ended.err
+    try_study_music(read_runs(Path("outputs"))[0], Path("outputs"), 2)
+    assert "study: the report is without music: " in capsys.readouterr().err

@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from report_page import Page
 from study_folders import Study
 
 from scaling_lab.history.runs import RunRecord, read_runs
+from scaling_lab.report import build_report
 from scaling_lab.studies.analysis import analyse, study_results
 from scaling_lab.tracking.results import write_json
 
@@ -71,6 +73,13 @@ def test_an_exponent_that_depends_on_the_count_is_told() -> None:
     assert study_results(analysis)["other_exponents"] == told
 
 
+@pytest.mark.parametrize("wrong", [-1.0, 0, float("nan"), float("inf"), 1e99])
+def test_without_the_flops_of_one_run_there_is_no_law_in_flops(wrong: float) -> None:
+    analysis = analyse([*with_flops()[:-1], record("xl", tokens=10**6, total_flops=wrong)])
+    assert set(analysis.laws) == {"total", "non_embedding", "matmul", "six_nd"}
+    assert isinstance(analysis.next_runs, tuple)
+
+
 def test_a_study_is_linted_from_what_was_trained(tmp_path: Path) -> None:
     analysis = Study(tmp_path).write().analysis()
     assert [found.name for found in analysis.lints] == [
@@ -97,9 +106,18 @@ def test_the_order_of_the_runs_does_not_matter() -> None:
         ({"logged": [1, 2, 5, 6, 8, 9], "steps": 9}, "gaps in its history: it lacks steps 3 to 4 and 7 (3 in all)"),
         ({"final_val_loss": None}, "no finite validation loss"),
         ({"final_val_loss": float("nan")}, "no finite validation loss"),
+        ({"final_val_loss": True}, "no finite validation loss"),
+        ({"final_val_loss": 0}, "its validation loss is 0, which no run has"),
+        ({"final_val_loss": -2.5}, "its validation loss is -2.5, which no run has"),
+        ({"final_val_loss": 1e99}, "its validation loss is 1e+99, which no run has"),
+        (
+            {"parameters": {"total": 9, "non_embedding": 0, "matmul": 9}},
+            "its non_embedding parameters are 0, which no run has",
+        ),
+        ({"parameters": {"total": -9, "non_embedding": 9, "matmul": 9}}, "its total parameters are -9, which no run"),
         ({"identity": {"recipe.learning_rate": 1e-3}}, "another study: recipe.learning_rate is 0.001, not 0.003"),
         ({"identity": {"recipe.learning_rate": 3e-3, "data.fingerprint": "b"}}, "data.fingerprint is b, not absent"),
-        ({"updated_at": "2025-01-01"}, "a newer run has the same size and seed"),
+        ({"updated_at": "2025-01-01"}, "a newer run has the same N and seed"),
     ],
 )
 def test_what_is_no_point_of_the_curve_is_left_out_with_its_reason(changes: dict[str, Any], reason: str) -> None:
@@ -120,7 +138,33 @@ def test_of_two_runs_of_one_point_the_newest_counts_and_the_other_is_named_with_
     analysis = analyse([newer, *LADDER[:-1], older])
     assert analysis.runs[-1] is newer
     (left,) = analysis.left_out
-    assert (left.size, left.seed, left.reason) == ("xl", 0, "a newer run has the same size and seed: bbbb")
+    assert (left.size, left.seed, left.reason) == ("xl", 0, "a newer run has the same N and seed: bbbb")
+
+
+def test_a_size_of_ones_own_is_a_point_beside_the_one_whose_name_it_has(tmp_path: Path) -> None:
+    study = Study(tmp_path).write(seeds=2)
+    nano = {"non_embedding": 2_000, "total": 5_000, "matmul": 3_000}
+    newer = {"parameters": nano, "updated_at": "2026-02-02", "final_val_loss": study.loss(5_000)}
+    study.write_run("tiny", 2, name="mini-nano-seed2", **newer)
+    analysis = study.analysis()
+    assert not analysis.left_out
+    assert [(run.name, run.size) for run in analysis.runs[:2]] == [
+        ("mini-nano-seed2", "tiny"),
+        ("mini-tiny-seed0", "tiny"),
+    ]
+    assert analysis.law.sizes.n_sizes == 6
+    assert analysis.law.alpha.value == pytest.approx(0.45, rel=1e-3)
+    page = Page(build_report(analysis, tmp_path / "report.html").read_text())
+    left_out = [row["size"][0] for row in page.tables["jackknife"]]
+    assert left_out == ["tiny (5K)", "tiny (15K)", "small", "medium", "large", "xl"]
+
+
+def test_a_size_of_ones_own_that_trains_is_shown_beside_the_complete_one(tmp_path: Path) -> None:
+    study = Study(tmp_path).write()
+    nano = {"non_embedding": 2_000, "total": 5_000, "matmul": 3_000}
+    (tmp_path / "mini-tiny-seed0").rename(tmp_path / "real")
+    study.write_unfinished("tiny", 20, parameters=nano, state="stopped", name="nano")
+    assert [run.name for run in study.analysis().unfinished] == ["nano"]
 
 
 def test_a_size_that_no_ladder_has_is_left_out() -> None:

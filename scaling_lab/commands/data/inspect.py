@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scaling_lab.commands.output_paths import require_file, written_to
 from scaling_lab.commands.tables import number, table
 
 if TYPE_CHECKING:
@@ -28,12 +29,15 @@ def inspect(
     from scaling_lab.data.dataset import open_dataset
     from scaling_lab.data.inspection import inspect as inspect_dataset
 
+    if out is not None:
+        require_file(out)
     dataset = open_dataset(directory)
     found = inspect_dataset(dataset)
-    if out:
+    if out is not None:
         from scaling_lab.report.dataset_page import write_dataset_page
 
-        write_dataset_page(dataset, found, out)
+        with written_to(out):
+            write_dataset_page(dataset, found, out)
         typer.echo(f"page at {out}")
     elif as_json:
         content = {"name": dataset.name, "fingerprint": dataset.fingerprint, "licence": dataset.licence}
