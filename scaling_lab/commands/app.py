@@ -13,6 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from scaling_lab.errors import ScalingLabError
+from scaling_lab.files import NO_ROOM
 from scaling_lab.version import __version__
 
 COMMANDS = {
@@ -115,6 +116,11 @@ def exit_code() -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever is left is a bug of ours
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            print(
+                f"{error.filename or 'the disk'}: {error.strerror}; free some space and run it again", file=sys.stderr
+            )
+            return 1
         _report_bug(error)
         return 1
     return 0
