@@ -13,6 +13,8 @@ from typing import BinaryIO
 
 # The errors of a full disk, a spent quota, and a file beyond what a file may be.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Those of a path that can't be one, or that its owner keeps to himself.
+NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 # How the name of a file ends that is not whole yet.
 UNFINISHED = ".unfinished"
 
