@@ -44,6 +44,9 @@ class _ImportedOnUse(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if listed is None or listed.name not in COMMANDS:
             return name, listed, rest
+        from scaling_lab.commands.dependencies import require_dependencies
+
+        require_dependencies()
         command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name.replace('-', '_')}").app)
         command.name = listed.name
         return listed.name, command, rest
@@ -115,6 +118,8 @@ def exit_code() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        return _code_of_missing(error)
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever is left is a bug of ours
         return _code_of_disk(error) if isinstance(error, OSError) else _code_of_bug(error)
     return 0
@@ -129,6 +134,16 @@ def _code_of_disk(error: OSError) -> int:
         print(f"{str(error.filename)[:200]}: {error.strerror}; give another path", file=sys.stderr)
         return UsageError.exit_code
     return _code_of_bug(error)
+
+
+def _code_of_missing(error: ModuleNotFoundError) -> int:
+    from scaling_lab.commands.dependencies import missing_import
+
+    ours = missing_import(error)
+    if ours is None:
+        return _code_of_bug(error)
+    print(ours, file=sys.stderr)
+    return ours.exit_code
 
 
 def _code_of_bug(error: Exception) -> int:
