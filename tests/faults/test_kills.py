@@ -1,4 +1,4 @@
-"""Processes killed at any moment, fifty times over: while saving, while journaling, while beginning and while ending."""
+"""A run killed at any moment, fifty times over: while saving, while journaling, while beginning and while ending."""
 
 import subprocess
 import sys
