@@ -97,7 +97,7 @@ def train(
         outcome = Outcome(config, dataset, plan, machine, folder, identity)
         if outcome.complete:
             world.same(_NOTHING_TO_DO)
-            if handed_by_agent():
+            if handed_by_agent() or outcome.wandb_lacks_rows:
                 outcome.mirror_again()
             return read_run(folder.path)
         checkpoint = world.same(load_newest_checkpoint(folder.checkpoints) or {})

@@ -52,6 +52,11 @@ class Outcome:
         return self.before.get("state") == "complete"
 
     @property
+    def wandb_lacks_rows(self) -> bool:
+        """Whether W&B failed while the earlier command trained, so that rows or the model are not there."""
+        return self.before.get("wandb_complete") is False
+
+    @property
     def wandb_id(self) -> str:
         """The run's id in W&B, the same over every resume; an agent names its own."""
         if "wandb_id" not in self.before:
@@ -89,7 +94,10 @@ class Outcome:
         )
 
     def mirror_again(self) -> None:
-        """Tell the trial that an agent handed out of a run that was complete before: all its rows, and its end."""
+        """Tell W&B of a run that was complete before: all its rows that it lacks, and its end.
+
+        A trial that an agent handed out of such a run may lack them all, a run that W&B failed in the middle of, some.
+        """
         if resolve_mode(self.config.tracking.mode) in ("online", "local"):
             run = WandbRun(self.config, self.wandb_identity())
             self._end("complete", 0, Mirror(run, read_journal(self.folder.path / JOURNAL_NAME)))
