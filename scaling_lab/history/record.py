@@ -13,13 +13,13 @@ from scaling_lab.config.schema import ModelConfig, RecipeConfig, RunConfig, Sect
 from scaling_lab.history.columns import Columns, one_row_a_step
 from scaling_lab.history.figures import figures_of
 from scaling_lab.history.remote import RemoteRun
-from scaling_lab.history.runs import REQUIRED, RunRecord
+from scaling_lab.history.runs import REQUIRED, RunRecord, lacking
 from scaling_lab.history.scan import STEP, History
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.provenance import VERSIONED
 
 # The name and the state are the server's own; these must be in the config.
-_REQUIRED = REQUIRED - {"name", "state"}
+_REQUIRED = {name: kind for name, kind in REQUIRED.items() if name not in ("name", "state")}
 _FACTS = (
     "schema_version",
     "ladder",
@@ -44,8 +44,8 @@ _RESULT = ("started_at", "updated_at", "peak_memory_bytes")
 
 def why_foreign(run: RemoteRun) -> str | None:
     """Why a run can't be read as one of ours, before any row is asked for; None where it can."""
-    missing = _REQUIRED - run.config.keys()
-    return f"not a run of scaling-lab's: its config lacks {', '.join(sorted(missing))}" if missing else None
+    missing = lacking(run.config, _REQUIRED)
+    return f"not a run of scaling-lab's: its config lacks {', '.join(missing)}" if missing else None
 
 
 def record_of(run: RemoteRun, history: History) -> RunRecord:

@@ -5,6 +5,7 @@ reason, and the rest goes on.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,12 @@ from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
 from scaling_lab.tracking.results import RESULTS_NAME, STUDY_RESULTS_NAME, RunState, read_results
 
-# Without these a run can't be told from another, or has no place on a curve.
-REQUIRED = frozenset({"name", "size", "ladder", "seed", "state", "parameters", "identity"})
+# Without these, of these kinds, a run can't be told from another, or has no place on a curve.
+REQUIRED: dict[str, type] = {
+    **dict.fromkeys(("name", "size", "ladder", "state"), str),
+    "seed": int,
+    **dict.fromkeys(("parameters", "identity"), dict),
+}
 
 
 @dataclass(frozen=True)
@@ -106,13 +111,18 @@ def read_run(path: Path) -> RunRecord:
     results = read_results(path)
     if results is None:
         raise CheckpointError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
-    if missing := REQUIRED - results.keys():
-        raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; train the run again")
+    if missing := lacking(results, REQUIRED):
+        raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(missing)}; train the run again")
     journal = path / JOURNAL_NAME
     rows = list(read_journal(journal)) if journal.exists() else []
     training, again = columns_of([row for row in rows if metrics.TRAIN_LOSS in row], metrics.TRAINING_METRICS)
     evaluations, _ = columns_of([row for row in rows if metrics.VAL_LOSS in row], metrics.EVALUATION_METRICS)
     return RunRecord(path, results, training, evaluations, again)
+
+
+def lacking(content: Mapping[str, Any], required: Mapping[str, type]) -> list[str]:
+    """Names of what isn't there, or is of another kind."""
+    return sorted(name for name, kind in required.items() if not isinstance(content.get(name), kind))
 
 
 def read_runs(folder: Path) -> tuple[list[RunRecord], list[LeftOut]]:
