@@ -88,6 +88,7 @@ def opened(
     from scaling_lab.localserver import find_server, serving
 
     if not local:
+        require_key()
         check_answers(base_url())
         running = find_server(store)
         # Reached by its address, the store's own server is still that store: its runs are cached under one name.
@@ -106,6 +107,12 @@ def _require_project_name(name: str) -> None:
             f"command line --project: {name[:80]!r} can't be a project's name; give 1 to {LONGEST_PROJECT_NAME} "
             "characters without / \\ # ? % :, and --entity for its owner"
         )
+
+
+def require_key() -> None:
+    """Refuse to ask W&B without a key: on a terminal the SDK would wait for one to be typed. Raises RemoteError."""
+    if not has_api_key():
+        raise RemoteError("W&B: no API key at hand; log in with `wandb login`, or give --tracking local")
 
 
 def require_store(store: Path) -> None:
