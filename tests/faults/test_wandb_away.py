@@ -8,8 +8,8 @@ import signal
 
 import pytest
 from faulty_way import CUT, HANG, faulty_way
-from servers import RunningServer
-from trainings import MANY_STEPS, Training
+from servers import RunningServer, wait_until
+from trainings import MANY_STEPS, SLOWLY, Training
 
 pytestmark = pytest.mark.slow
 
@@ -49,4 +49,26 @@ def test_a_server_that_never_answers_again_ends_in_time_and_what_it_lacks_is_sen
     assert training.results()["wandb_complete"] is True
     (run,) = training.on_server()
     assert (run["id"], run["state"]) == (training.results()["wandb_id"], "finished")
+    assert run["rows"] == training.journal()
+
+
+def test_a_second_signal_ends_at_once_a_run_that_still_waits_for_wandb(
+    training: Training, server: RunningServer
+) -> None:
+    process = training.start(*SLOWLY)
+    training.wait_for_rows(20)
+    assert server.process is not None
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        process.send_signal(signal.SIGTERM)
+        wait_until(lambda: training.results()["state"] == "stopped", what="the checkpoint")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=20)
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    # The code of the second; and it was not waited until W&B was given up.
+    assert process.returncode == 130
+    assert "W&B failed" not in said
+    training.finish()
+    (run,) = training.on_server()
     assert run["rows"] == training.journal()
