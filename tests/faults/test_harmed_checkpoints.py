@@ -20,6 +20,7 @@ from scaling_lab.config import RunConfig, dump_yaml
 from scaling_lab.errors import Stopped
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import read_journal
+from scaling_lab.training.checkpoint import load_tensors, save_checkpoint
 from scaling_lab.training.loop import train
 
 
@@ -143,3 +144,23 @@ def test_a_run_of_another_recipe_data_or_architecture_is_not_gone_on_with(
     assert ended.code == 2
     assert "data.fingerprint" in ended.err
     assert (stopped.run_dir / "metrics.jsonl").read_bytes() == before
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_a_run_whose_numbers_run_away_ends_with_3_keeps_its_checkpoint_and_is_out_of_the_fit(
+    stopped: RunConfig, scaling_lab: CommandLine, value: float
+) -> None:
+    folder = stopped.run_dir / "checkpoints"
+    state = load_tensors(folder / "step-9" / "state.pt")
+    state["model"]["embedding.weight"][:, 0] = value
+    save_checkpoint(folder, 9, state)
+    kept = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    ended = scaling_lab("train", "--config", "run.yaml")
+    assert ended.code == 3
+    assert "step 10" in ended.err
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert rows(stopped)[-1][metrics.TRAIN_STEP] == 9
+    ended = scaling_lab("report", "--results-dir", "outputs", "--json")
+    assert ended.code == 0
+    (left_out,) = json.loads(ended.out)["left_out"]
+    assert (left_out["name"], "diverged" in left_out["reason"]) == ("stopped", True)

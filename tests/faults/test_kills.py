@@ -1,7 +1,9 @@
 """A run killed at any moment, fifty times over: while saving, while journaling, while beginning and while ending."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,9 @@ import torch
 from small_runs import MakeConfig
 
 from scaling_lab.config import RunConfig, dump_yaml
+from scaling_lab.errors import Stopped
 from scaling_lab.tracking.journal import read_journal
-from scaling_lab.tracking.metrics import TIMED_METRICS
+from scaling_lab.tracking.metrics import TIMED_METRICS, TRAIN_LOSS, TRAIN_STEP
 from scaling_lab.tracking.results import read_results
 from scaling_lab.training.checkpoint import load_tensors
 from scaling_lab.training.loop import train
@@ -50,6 +53,20 @@ for _ in range(int(sys.argv[1])):
 print(last_saved)
 """
 
+# Trains until the evaluation of step 10 is in the journal, and is killed there and then.
+KILLED_AFTER_EVALUATION = """
+import os, signal
+from pathlib import Path
+from scaling_lab.config import load_config
+from scaling_lab.training.loop import train
+
+def watch(_, row):
+    if row["train/step"] == 10 and "val/loss" in row:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+train(load_config(Path("run.yaml"), environ={}), watch=watch)
+"""
+
 
 def rows(config: RunConfig) -> list[dict[str, float]]:
     return [
@@ -81,3 +98,29 @@ def test_a_run_killed_fifty_times_ends_as_one_that_never_was(small_run: MakeConf
     # What was half-written is gone.
     assert {path.name for path in killed.run_dir.iterdir()} == {path.name for path in whole.run_dir.iterdir()}
     assert [path for path in (killed.run_dir / "checkpoints").iterdir() if not path.name[5:].isdigit()] == []
+
+
+def test_the_best_weights_are_known_after_a_kill_between_their_row_and_the_next_checkpoint(
+    small_run: MakeConfig, folder: Path
+) -> None:
+    config = small_run()
+    (folder / "run.yaml").write_text(dump_yaml(config))
+    with pytest.raises(Stopped):  # in the evaluation of step 10, which the next process does
+        train(config, watch=stop_at(10))
+    killed = subprocess.run([sys.executable, "-c", KILLED_AFTER_EVALUATION], cwd=folder, timeout=120, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    with pytest.raises(Stopped):
+        train(config, watch=stop_at(12))
+    progress = load_tensors(config.run_dir / "checkpoints" / "step-12" / "state.pt")["progress"]
+    assert (progress["best_step"], progress["evaluated_step"]) == (10, 10)
+    assert load_tensors(config.run_dir / "best_model.pt")["step"] == 10
+
+
+def stop_at(step: int) -> Callable[[object, dict[str, float]], None]:
+    """Asks for a stop as soon as that step is trained."""
+
+    def watch(_: object, row: dict[str, float]) -> None:
+        if row[TRAIN_STEP] == step and TRAIN_LOSS in row:
+            signal.raise_signal(signal.SIGTERM)
+
+    return watch
