@@ -2,6 +2,7 @@
 
     ScalingLabError                1   something failed that is not the user's to mend by typing differently
     ├── CheckpointError            1   a checkpoint or result on disk cannot be trusted or read
+    ├── StorageError               1   the disk is full, or takes nothing more; what was whole before still is
     ├── UsageError                 2   a command was asked for something it can't do
     │   ├── ConfigError            2   a configuration is wrong: file, line, column, fix
     │   └── DataError              2   a dataset is missing, malformed or of the wrong kind
@@ -22,6 +23,10 @@ class ScalingLabError(Exception):
 
 class CheckpointError(ScalingLabError):
     """A checkpoint or a result on disk is missing, damaged, or held by another process."""
+
+
+class StorageError(ScalingLabError):
+    """The disk takes nothing more; what was whole before still is, and the same command goes on once there is room."""
 
 
 class UsageError(ScalingLabError):

@@ -1,5 +1,6 @@
 """Writing so that a reader never sees half a file, and locks so that two processes never do the same work twice."""
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -9,6 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+# The errors of a full disk, a spent quota, and a file beyond what a file may be.
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+# Those of a path that can't be one, or that its owner keeps to himself.
+NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+# How the name of a file ends that is not whole yet.
+UNFINISHED = ".unfinished"
 
 
 def sha256_of(path: Path) -> str:
@@ -20,7 +28,7 @@ def sha256_of(path: Path) -> str:
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes appear under `path` all at once when the block ends, and not at all if it raises."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     try:
         with os.fdopen(handle, "wb") as stream:
             yield stream
@@ -28,9 +36,17 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         os.chmod(name, 0o644)  # mkstemp's 0600 would shut out the colleagues who share the folder
         os.replace(name, path)
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write that failed: it doesn't say which
+            error.filename = str(path)
         raise
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Remove what processes that were killed had begun to write into a folder. The caller alone writes there."""
+    for path in folder.glob(f".*{UNFINISHED}"):
+        path.unlink(missing_ok=True)
 
 
 @contextmanager

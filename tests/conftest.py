@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from browsers import chromium
 from cli_in_process import CommandLine, Ended
+from corpora import write_corpus
 from hypothesis import HealthCheck, settings
 from servers import RunningServer, running_server
+from small_runs import MakeConfig, small_config
+from trainings import Training
 
 from scaling_lab.commands.app import exit_code
 
@@ -45,6 +48,13 @@ def scaling_lab(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[s
 
 
 @pytest.fixture
+def small_run(folder: Path) -> MakeConfig:
+    """`small_run(**{"recipe.tokens": 512})`: a config over a small corpus in the test's own folder."""
+    write_corpus(folder / "music")
+    return small_config
+
+
+@pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
     """`make_server(crashed_after_seconds=3)`: a local server over a new store, up until the test is over."""
     numbers = itertools.count()
@@ -56,6 +66,14 @@ def make_server(tmp_path: Path) -> Iterator[Callable[..., RunningServer]]:
 def server(make_server: Callable[..., RunningServer]) -> RunningServer:
     """A local server with an empty store, up until the test is over."""
     return make_server()
+
+
+@pytest.fixture
+def training(folder: Path, server: RunningServer) -> Iterator[Training]:
+    """One small run, trained by processes that find the server in their environment."""
+    training = Training(folder, server)
+    yield training
+    training.kill()
 
 
 @pytest.fixture(scope="module")

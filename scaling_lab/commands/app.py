@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from scaling_lab.errors import ScalingLabError
+from scaling_lab.errors import ScalingLabError, UsageError
+from scaling_lab.files import NO_PATH, NO_ROOM
 from scaling_lab.version import __version__
 
 COMMANDS = {
@@ -43,6 +44,9 @@ class _ImportedOnUse(TyperGroup):
         name, listed, rest = super().resolve_command(ctx, args)
         if listed is None or listed.name not in COMMANDS:
             return name, listed, rest
+        from scaling_lab.commands.dependencies import require_dependencies
+
+        require_dependencies()
         command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name.replace('-', '_')}").app)
         command.name = listed.name
         return listed.name, command, rest
@@ -114,14 +118,36 @@ def exit_code() -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
+    except ModuleNotFoundError as error:
+        return _code_of_missing(error)
     except Exception as error:  # noqa: BLE001 - the outermost frame: whatever is left is a bug of ours
-        _report_bug(error)
-        return 1
+        return _code_of_disk(error) if isinstance(error, OSError) else _code_of_bug(error)
     return 0
 
 
-def _report_bug(error: Exception) -> None:
-    """One readable line on stderr, and the traceback in a file, or on stderr under SCALING_LAB_DEBUG=1."""
+def _code_of_disk(error: OSError) -> int:
+    """Say what only the user can mend: a disk without room, a path that can't be or isn't theirs; else it is a bug."""
+    if error.errno in NO_ROOM:
+        print(f"{error.filename or 'the disk'}: {error.strerror}; free some space and run it again", file=sys.stderr)
+        return ScalingLabError.exit_code
+    if error.errno in NO_PATH and error.filename:
+        print(f"{str(error.filename)[:200]}: {error.strerror}; give another path", file=sys.stderr)
+        return UsageError.exit_code
+    return _code_of_bug(error)
+
+
+def _code_of_missing(error: ModuleNotFoundError) -> int:
+    from scaling_lab.commands.dependencies import missing_import
+
+    ours = missing_import(error)
+    if ours is None:
+        return _code_of_bug(error)
+    print(ours, file=sys.stderr)
+    return ours.exit_code
+
+
+def _code_of_bug(error: Exception) -> int:
+    """One readable line on stderr, and the traceback in a file, or on stderr under SCALING_LAB_DEBUG=1; then 1."""
     import tempfile
     import traceback
 
@@ -129,7 +155,7 @@ def _report_bug(error: Exception) -> None:
     print(f"This is a bug in scaling-lab {__version__}: {type(error).__name__}: {error}", file=sys.stderr)
     if os.environ.get("SCALING_LAB_DEBUG"):
         print(details, file=sys.stderr)
-        return
+        return 1
     try:
         with tempfile.NamedTemporaryFile(
             "w", prefix="scaling-lab-bug-", suffix=".txt", delete=False, encoding="utf-8", errors="backslashreplace"
@@ -138,3 +164,4 @@ def _report_bug(error: Exception) -> None:
         print(f"Please report it, with the traceback in {file.name}", file=sys.stderr)
     except OSError:
         print(details, file=sys.stderr)
+    return 1

@@ -49,7 +49,7 @@ def study(
     from scaling_lab.studies.plan import plan_study
 
     configs = _configs(options, _listed(sizes, "--sizes"), _listed(seeds, "--seeds"))
-    if Path(folder).name != folder or folder in ("", ".", ".."):
+    if Path(folder).name != folder or folder in ("", ".", "..") or not folder.isprintable():
         raise UsageError(f"command line --folder: {folder!r} is not a plain name; give one such as scaling_study")
     dataset = open_configured(configs[0].data)
     plan = plan_study(configs[0].output_dir / folder, configs, dataset, jobs)

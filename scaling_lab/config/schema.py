@@ -28,6 +28,9 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
 # The same, with values of the run to be filled in: "{size}-lr{learning_rate}".
 NamePattern = Annotated[str, Field(pattern=r"^[A-Za-z0-9{][A-Za-z0-9._{}-]{0,99}$")]
 DEFAULT_NAME = "{ladder}-{size}-seed{seed}"
+# What is no name for a run: devices of Windows, whatever their ending, and what a folder of runs holds besides them.
+_DEVICES = re.compile(r"(con|prn|aux|nul|(com|lpt)[0-9])(\..*)?", re.IGNORECASE)
+_TAKEN = ("local-wandb", "scaling_study")
 
 
 class Section(BaseModel):
@@ -290,6 +293,14 @@ class RunConfig(Section):
         if {"{", "}"} & set(self.run_name):
             places = ", ".join(f"{{{place}}}" for place in self._places)
             raise ValueError(f"name: {self.name!r} can't be filled in; in braces there may be {places}")
+        return self
+
+    @model_validator(mode="after")
+    def _name_is_free(self) -> "RunConfig":
+        if _DEVICES.fullmatch(self.run_name) or self.run_name.endswith("."):
+            raise ValueError(f"name: {self.run_name!r} cannot name a folder everywhere; give another, run-1 say")
+        if self.run_name.lower() in _TAKEN:
+            raise ValueError(f"name: {self.run_name!r} is the name of another folder beside runs; give another")
         return self
 
     @property

@@ -23,6 +23,8 @@ DEFAULT_PROJECT = "music-scaling"
 DEFAULT_STORE = Path("outputs/local-wandb")
 # Runs in one answer. Each comes with its config and summary, some 6 KB.
 RUNS_A_PAGE = 100
+# As W&B has it.
+LONGEST_PROJECT_NAME = 128
 # Names that a message lists.
 MOST_NAMED = 10
 
@@ -75,9 +77,10 @@ def opened(
     `auto` is W&B where an API key for it is at hand, else the local server.
 
     Raises:
-        UsageError: if there is no such local store.
+        UsageError: if there is no such local store, or no project can have that name.
         RemoteError: if the server can't be reached, or refuses the key.
     """
+    _require_project_name(project)
     local = mode == "local" or (mode == "auto" and not has_api_key())
     store = store or DEFAULT_STORE
     if local:
@@ -85,6 +88,7 @@ def opened(
     from scaling_lab.localserver import find_server, serving
 
     if not local:
+        require_key()
         check_answers(base_url())
         running = find_server(store)
         # Reached by its address, the store's own server is still that store: its runs are cached under one name.
@@ -94,6 +98,21 @@ def opened(
 
     with serving(store) as server:
         yield _source(str(store.resolve()), project, entity, server.url, server.api_key, is_named=True)
+
+
+def _require_project_name(name: str) -> None:
+    """Refuse what is no project's name, and could lead elsewhere in an address or a path. Raises UsageError."""
+    if name in ("", ".", "..") or len(name) > LONGEST_PROJECT_NAME or re.search(r"[/\\#?%:\x00-\x1f\x7f]", name):
+        raise UsageError(
+            f"command line --project: {name[:80]!r} can't be a project's name; give 1 to {LONGEST_PROJECT_NAME} "
+            "characters without / \\ # ? % :, and --entity for its owner"
+        )
+
+
+def require_key() -> None:
+    """Refuse to ask W&B without a key: on a terminal the SDK would wait for one to be typed. Raises RemoteError."""
+    if not has_api_key():
+        raise RemoteError("W&B: no API key at hand; log in with `wandb login`, or give --tracking local")
 
 
 def require_store(store: Path) -> None:

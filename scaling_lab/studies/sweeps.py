@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from scaling_lab.errors import RemoteError, UsageError
-from scaling_lab.history.remote import Source, check_answers, find_sweep, told_as_ours
+from scaling_lab.history.remote import Source, check_answers, find_sweep, require_key, told_as_ours
 from scaling_lab.tracking.wandb_run import base_url
 
 ServerMode = Literal["online", "local"]
@@ -117,6 +117,7 @@ def wandb_server(mode: ServerMode, store: Path) -> Iterator[Server]:
         RemoteError: if it can't be reached, or refuses the key.
     """
     if mode == "online":
+        require_key()
         check_answers(base_url())
         api = _api("W&B")
         yield Server(str(api.settings["base_url"]), {}, api)

@@ -2,13 +2,14 @@
 
 The first line is a header with the schema version; every other line is a row of metrics, kept with the names of
 `scaling_lab.tracking.metrics`. A row is written with one unbuffered write, so a killed process loses none; `sync` makes
-them safe from a power cut, and is called with every checkpoint. NaN and infinity are the bare tokens that Python's json
-reads and writes.
+them safe from a power cut, and is called with every checkpoint. What a full disk doesn't take waits in memory. NaN and
+infinity are the bare tokens that Python's json reads and writes.
 
 A run that was killed does the steps since its checkpoint again, to the same numbers. Their rows stand as they were
 first written: W&B may hold them already, and takes no second one.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -45,30 +46,51 @@ class Journal:
             )
         write_journal(path, kept)
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND)
+        # Bytes that the disk has not taken yet.
+        self._waiting = b""
         self._ahead = {_place(row) for row in kept if row[TRAIN_STEP] >= last_step}
 
-    def holds_evaluation(self, step: int) -> bool:
-        """Whether a step that is at or after the checkpoint has its evaluation's row."""
-        return (step, True) in self._ahead
-
     def append(self, row: Row) -> bool:
-        """Write one row, unless it is there; in the operating system's hands when this returns. True if written."""
+        """Write one row, unless it is there; True for one that wasn't.
+
+        It is in the operating system's hands when this returns; what a full disk doesn't take goes before the next row.
+        """
         if self._ahead and _place(row) in self._ahead:
             return False
-        line = _line(row)
-        written = os.write(self._descriptor, line)
-        if written != len(line):
-            raise OSError(f"{self.path}: the disk took {written} of {len(line)} bytes; free some space and run again")
+        self._waiting += _line(row)
+        with contextlib.suppress(OSError):  # `sync` tells of it, before anything is built on the rows
+            self._write()
         return True
 
     def sync(self) -> None:
-        """Make every row so far safe from a power cut."""
+        """Make every row so far safe from a power cut.
+
+        Raises:
+            OSError: if the disk doesn't take them.
+        """
+        while self._waiting:
+            self._write()
         os.fsync(self._descriptor)
 
     def close(self) -> None:
-        """Sync and close; nothing may be appended after."""
-        self.sync()
-        os.close(self._descriptor)
+        """Sync and close; nothing may be appended after.
+
+        Raises:
+            OSError: if the disk doesn't take the last rows.
+        """
+        try:
+            self.sync()
+        finally:
+            os.close(self._descriptor)
+
+    def _write(self) -> None:
+        """Hand on what waits; of a disk that is nearly full, it may be that it takes only a part."""
+        try:
+            written = os.write(self._descriptor, self._waiting)
+        except OSError as error:
+            error.filename = str(self.path)
+            raise
+        self._waiting = self._waiting[written:]
 
 
 def _place(row: Row) -> tuple[int, bool]:

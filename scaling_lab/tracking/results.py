@@ -58,7 +58,8 @@ def read_results(run_dir: Path) -> dict[str, Any] | None:
 def error_kept(run_dir: Path) -> Iterator[None]:
     """Keep in a run's folder what ends the body, if it is an error: whoever started the run may not see its words."""
     path = run_dir / LAST_ERROR_NAME
-    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # of a folder that is none, or nobody's to write: the body says more
+        path.unlink(missing_ok=True)
     try:
         yield
     except Exception as error:

@@ -54,7 +54,7 @@ class WandbRun:
         self._run: Any = None
         self._server = ExitStack()
         self._guard: Guard | None = None
-        self._place: dict[str, str | None] = {}
+        self._place: dict[str, str | bool | None] = {}
         if self.mode != "disabled":
             self._guard = Guard("W&B", f"training goes on, and {config.run_dir}/metrics.jsonl keeps every row")
             self._submit(self._begin)
@@ -89,7 +89,10 @@ class WandbRun:
             self._submit(lambda: self._run.mark_preempting())
 
     def finish(self, exit_code: int, wait_seconds: float) -> None:
-        """End the W&B run; waits at most `wait_seconds` for what is still on its way."""
+        """End the W&B run; waits at most `wait_seconds` for what is still on its way.
+
+        `facts` then say whether W&B has everything. Of a complete run that isn't so, the way to mend it is told.
+        """
         if self._guard is None:
             return
 
@@ -98,11 +101,23 @@ class WandbRun:
             self._server.close()
 
         self._submit(end)
-        self._guard.close(wait_seconds)
+        complete = self._guard.close(wait_seconds)
+        if self.mode == "offline":
+            return
+        self._place["wandb_complete"] = complete
+        if not complete and exit_code == 0:
+            print(
+                f"{self._config.run_dir}: W&B lacks a part of this run; once it answers, the same command sends that",
+                file=sys.stderr,
+                flush=True,
+            )
 
-    def facts(self) -> dict[str, str | None]:
-        """Where the run is to be found, for training_results.json; what W&B hasn't told yet is None."""
-        places = dict.fromkeys(("wandb_url", "wandb_entity", "wandb_project", "wandb_sweep"))
+    def facts(self) -> dict[str, str | bool | None]:
+        """Where the run is to be found, for training_results.json, and whether it is whole there.
+
+        What W&B hasn't told yet is None.
+        """
+        places = dict.fromkeys(("wandb_url", "wandb_entity", "wandb_project", "wandb_sweep", "wandb_complete"))
         return {"wandb_id": self._identity.run_id, "wandb_mode": self.mode, **places, **self._place}
 
     def _submit(self, call: Any) -> None:
@@ -152,7 +167,7 @@ class WandbRun:
 
     def _note_place(self) -> None:
         run = self._run
-        self._place = {"wandb_url": run.url, "wandb_project": run.project, "wandb_sweep": run.sweep_id}
+        self._place |= {"wandb_url": run.url, "wandb_project": run.project, "wandb_sweep": run.sweep_id}
         if self.mode != "offline":
             self._place["wandb_entity"] = run.entity
 

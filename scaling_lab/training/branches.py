@@ -69,6 +69,6 @@ def begin_from(trunk: RunConfig, branch: RunConfig) -> bool:
         rows = [row for row in read_journal(trunk.run_dir / JOURNAL_NAME) if row[TRAIN_STEP] <= step]
         # Evaluations are the branch's own: it spreads them over another length.
         write_journal(folder.path / JOURNAL_NAME, [row for row in rows if TRAIN_LOSS in row])
-        state["progress"] |= {"best_val_loss": float("inf"), "best_step": 0}
+        state["progress"] |= {"best_val_loss": float("inf"), "best_step": 0, "evaluated_step": 0}
         save_checkpoint(folder.checkpoints, step, state)
     return True

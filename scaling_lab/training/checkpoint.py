@@ -24,17 +24,26 @@ KEPT = 2
 
 
 def save_checkpoint(folder: Path, step: int, state: dict[str, Any]) -> None:
-    """Write `state` as the checkpoint of `step`, then let the oldest ones go."""
+    """Write `state` as the checkpoint of `step`, then let the oldest ones go.
+
+    Raises:
+        OSError: if the disk doesn't take it; the checkpoints before it are as they were.
+    """
     final = folder / f"step-{step}"
     aside = folder / f"step-{step}.partial"
-    shutil.rmtree(aside, ignore_errors=True)
+    for left in folder.glob("*.partial"):  # by a process that was killed, or a disk that was full
+        shutil.rmtree(left, ignore_errors=True)
     aside.mkdir(parents=True)
-    save_tensors(aside / "state.pt", state)
-    manifest = {"step": step, "sha256": {"state.pt": sha256_of(aside / "state.pt")}}
-    with written_whole(aside / "manifest.json") as stream:
-        stream.write(json.dumps(manifest).encode())
-    shutil.rmtree(final, ignore_errors=True)
-    aside.rename(final)
+    try:
+        save_tensors(aside / "state.pt", state)
+        manifest = {"step": step, "sha256": {"state.pt": sha256_of(aside / "state.pt")}}
+        with written_whole(aside / "manifest.json") as stream:
+            stream.write(json.dumps(manifest).encode())
+        shutil.rmtree(final, ignore_errors=True)
+        aside.rename(final)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     _sync_folder(folder)
     for old in _steps(folder)[KEPT:]:
         shutil.rmtree(folder / f"step-{old}", ignore_errors=True)
@@ -64,9 +73,19 @@ def load_newest_checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 def save_tensors(path: Path, content: dict[str, Any]) -> None:
-    """`torch.save`, safe from a power cut when this returns, and never half-written under its own name."""
+    """`torch.save`, safe from a power cut when this returns, and never half-written under its own name.
+
+    Raises:
+        OSError: if the disk doesn't take it.
+    """
     with written_whole(path) as stream:
-        torch.save(content, stream)
+        try:
+            torch.save(content, stream)
+        except RuntimeError as error:
+            # Torch's writer, closing a file that took no more, speaks of positions and not of the disk.
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
+            raise
 
 
 def save_weights(path: Path, weights: dict[str, torch.Tensor], facts: dict[str, Any]) -> None:

@@ -22,12 +22,12 @@ from scaling_lab.tracking import metrics
 from scaling_lab.tracking.journal import JOURNAL_NAME, Journal, Row, read_journal
 from scaling_lab.tracking.mirror import Mirror
 from scaling_lab.tracking.recorder import Recorder
-from scaling_lab.tracking.results import BEST_MODEL_NAME, BEST_WEIGHTS_NAME
 from scaling_lab.tracking.wandb_run import WandbRun, handed_by_agent
-from scaling_lab.training.checkpoint import load_newest_checkpoint, save_checkpoint, save_tensors, save_weights
+from scaling_lab.training.checkpoint import load_newest_checkpoint
 from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.distributed import Errand, PeerGone, World
 from scaling_lab.training.evaluation import Evaluation
+from scaling_lab.training.keeping import Keeper
 from scaling_lab.training.learner import Learner, StepTaken
 from scaling_lab.training.outcome import Outcome
 from scaling_lab.training.plan import RunPlan, plan_run
@@ -42,12 +42,16 @@ _NOTHING_TO_DO = "nothing"
 
 @dataclass
 class Progress:
-    """How far a run is; what a checkpoint keeps besides weights and optimizer."""
+    """How far a run is; what a checkpoint keeps besides weights and optimizer.
+
+    evaluated_step: that of the last evaluation; 0 where there was none, or a version before this one didn't say.
+    """
 
     step: int = 0
     flops: float = 0.0
     best_val_loss: float = float("inf")
     best_step: int = 0
+    evaluated_step: int = 0
 
 
 @dataclass
@@ -62,6 +66,7 @@ class Run:
     learner: Learner
     progress: Progress
     world: World
+    keeper: Keeper
     saved_step: int | None = None
 
 
@@ -79,6 +84,7 @@ def train(
     Raises:
         UsageError: if the data are missing, or the run's folder holds a run with other settings.
         DivergedError: if loss or gradient became NaN or infinite; the last checkpoint is kept.
+        StorageError: if the disk doesn't take the end of the run; the last checkpoint is kept.
         Stopped: after SIGTERM, with a checkpoint written. Interrupted likewise after Ctrl-C.
     """
     world = world or World.alone()
@@ -91,7 +97,7 @@ def train(
         outcome = Outcome(config, dataset, plan, machine, folder, identity)
         if outcome.complete:
             world.same(_NOTHING_TO_DO)
-            if handed_by_agent():
+            if handed_by_agent() or outcome.wandb_lacks_rows:
                 outcome.mirror_again()
             return read_run(folder.path)
         checkpoint = world.same(load_newest_checkpoint(folder.checkpoints) or {})
@@ -138,10 +144,11 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     Raises:
         Stopped: in the middle of a step or an evaluation too. What that had gathered is let go; the weights are those
             of the last step, and a step's evaluation is done when the run goes on.
+        StorageError: if the disk doesn't take where it ended.
     """
     step = run.progress.step
     try:
-        if step in run.plan.evaluation_steps and not recorder.journal.holds_evaluation(step):
+        if step in run.plan.evaluation_steps and run.progress.evaluated_step != step:
             _evaluate(run, recorder, stop)
         recorder.step_done(step)
         _loop(run, recorder, stop)
@@ -149,7 +156,9 @@ def _train_steps(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         _log_steps(run, recorder, all_of_them=True)
         if run.saved_step != run.progress.step:
             _save(run, recorder, run.folder.checkpoints)
+        run.keeper.require_kept(run.progress.step)
         raise
+    run.keeper.require_kept(run.progress.step)
 
 
 def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
@@ -171,8 +180,8 @@ def _loop(run: Run, recorder: Recorder, stop: StopSignal) -> None:
         if end_trunk:
             _save(run, recorder, run.folder.trunk)
         if save:
-            _save(run, recorder, run.folder.checkpoints)
-            run.saved_step = progress.step
+            if _save(run, recorder, run.folder.checkpoints):
+                run.saved_step = progress.step
             last_save = time.monotonic()
 
 
@@ -211,6 +220,7 @@ def _evaluate(run: Run, recorder: Recorder, stop: StopSignal) -> None:
     progress = run.progress
     run.world.lead(Errand.EVALUATE)
     result = run.learner.evaluate(run.dataset.val, _may_stop(run, stop))
+    progress.evaluated_step = progress.step
     if result.loss < progress.best_val_loss:
         progress.best_val_loss, progress.best_step = result.loss, progress.step
         _save_best(run, result)
@@ -238,17 +248,15 @@ def _save_best(run: Run, result: Evaluation) -> None:
     }
     if run.world.sharded:
         run.world.lead(Errand.GATHER_WEIGHTS)
-    weights = run.learner.weights()
-    save_tensors(run.folder.path / BEST_MODEL_NAME, {"model": weights, **facts})
-    save_weights(run.folder.path / BEST_WEIGHTS_NAME, weights, facts)
+    run.keeper.keep_best(run.learner.weights(), facts)
 
 
-def _save(run: Run, recorder: Recorder, folder: Path) -> None:
-    recorder.journal.sync()
+def _save(run: Run, recorder: Recorder, folder: Path) -> bool:
+    """Write a checkpoint; whether the disk took it."""
     if run.world.sharded:
         run.world.lead(Errand.GATHER_STATE)
     state = {**run.learner.state(), "progress": asdict(run.progress)}
-    save_checkpoint(folder, run.progress.step, state)
+    return run.keeper.save(folder, run.progress.step, state, recorder.journal)
 
 
 def _restore(
@@ -266,4 +274,4 @@ def _restore(
     if checkpoint:
         learner.load(checkpoint)
         progress = Progress(**checkpoint["progress"])
-    return Run(config, dataset, plan, machine, folder, learner, progress, world)
+    return Run(config, dataset, plan, machine, folder, learner, progress, world, Keeper(folder.path))

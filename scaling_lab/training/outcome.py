@@ -15,7 +15,7 @@ import torch
 from scaling_lab.config import dump_yaml
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.errors import DivergedError, Interrupted, ScalingLabError, Stopped
+from scaling_lab.errors import DivergedError, Interrupted, ScalingLabError, Stopped, StorageError
 from scaling_lab.history.figures import figures_of
 from scaling_lab.history.runs import read_run
 from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
@@ -52,6 +52,11 @@ class Outcome:
         return self.before.get("state") == "complete"
 
     @property
+    def wandb_lacks_rows(self) -> bool:
+        """Whether W&B failed while the earlier command trained, so that rows or the model are not there."""
+        return self.before.get("wandb_complete") is False
+
+    @property
     def wandb_id(self) -> str:
         """The run's id in W&B, the same over every resume; an agent names its own."""
         if "wandb_id" not in self.before:
@@ -60,22 +65,39 @@ class Outcome:
 
     @contextlib.contextmanager
     def recorded(self, recorder: Recorder) -> Iterator[None]:
-        """Write the state before and after the body, whatever ends it."""
+        """Write the state before and after the body, whatever ends it.
+
+        Raises:
+            StorageError: if the disk doesn't take the last rows or the results; W&B is told that the run failed.
+        """
         write_whole(self.folder.path / CONFIG_NAME, dump_yaml(self.config))
         self._write("running", recorder.mirror)
-        state, exit_code = _ending_of(None)
+        ended_by: BaseException | None = None
         try:
             yield
-        except BaseException as error:
-            state, exit_code = _ending_of(error)
-            raise
-        finally:
+        except BaseException as error:  # noqa: BLE001 - raised again, once the run is told of it
+            ended_by = error
+        try:
             recorder.journal.close()
-            self._write(state, recorder.mirror)
-            self._end(state, exit_code, recorder.mirror)
+            self._write(_ending_of(ended_by)[0], recorder.mirror)
+        except OSError as error:
+            # A run that diverged, say, is to be known as that, whether or not its folder says so.
+            ended_by = ended_by or self._not_kept(error)
+        self._end(*_ending_of(ended_by), recorder.mirror)
+        if ended_by is not None:
+            raise ended_by
+
+    def _not_kept(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"{self.folder.path}: the results can't be written ({error.strerror or error}); "
+            "free some space, and the same command writes them"
+        )
 
     def mirror_again(self) -> None:
-        """Tell the trial that an agent handed out of a run that was complete before: all its rows, and its end."""
+        """Tell W&B of a run that was complete before: all its rows that it lacks, and its end.
+
+        A trial that an agent handed out of such a run may lack them all, a run that W&B failed in the middle of, some.
+        """
         if resolve_mode(self.config.tracking.mode) in ("online", "local"):
             run = WandbRun(self.config, self.wandb_identity())
             self._end("complete", 0, Mirror(run, read_journal(self.folder.path / JOURNAL_NAME)))
@@ -132,9 +154,8 @@ class Outcome:
             "config": self.config.model_dump(mode="json"),
             "identity": dict(self.identity),
         }
-        self.folder.write_results(results)
-        if state != "running":
-            self.folder.write_results(results | self._figures())
+        # Once, and whole: what says that a run is complete is to hold its figures too.
+        self.folder.write_results(results if state == "running" else results | self._figures())
 
     def _figures(self) -> dict[str, Any]:
         """Read the journal back: results say what the journal says, over every resume."""
@@ -157,7 +178,8 @@ class Outcome:
             facts = {key: results.get(key) for key in ("size", "best_val_loss", "best_step", "parameters")}
             model = self.folder.path / BEST_MODEL_NAME, facts
         mirror.end(Ending(state, exit_code, result, model))
-        self.folder.write_results(results | mirror.run.facts())
+        with contextlib.suppress(OSError):  # what is there says all but where W&B has the run
+            self.folder.write_results(results | mirror.run.facts())
 
 
 def _ending_of(error: BaseException | None) -> tuple[RunState, int]:

@@ -1,5 +1,6 @@
 """A run's folder: who may write in it, what it says of itself, and whether a new command may go on with it."""
 
+import contextlib
 import fcntl
 import os
 import time
@@ -9,6 +10,7 @@ from typing import IO, Any
 
 from scaling_lab.config.identity import differences
 from scaling_lab.errors import CheckpointError, UsageError
+from scaling_lab.files import clear_unfinished
 from scaling_lab.tracking.results import LOCK_NAME, RESULTS_NAME, read_results, write_json
 
 
@@ -35,8 +37,9 @@ class RunFolder:
                 f"{self.path}: process {holder} is training this run; wait for it, or give another --name"
             )
         self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()}\n")
-        self._lock.flush()
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, it only names nobody
+            os.write(self._lock.fileno(), f"{os.getpid()}\n".encode())
+        clear_unfinished(self.path)
         return self
 
     def __exit__(self, *_: object) -> None:

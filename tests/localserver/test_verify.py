@@ -1,7 +1,6 @@
 """What W&B itself checks of a server, and what faults on the way to one may not lose."""
 
 import fcntl
-import http.server
 import json
 import os
 import pty
@@ -12,13 +11,10 @@ import struct
 import subprocess
 import sys
 import termios
-import threading
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from faulty_way import faulty_way
 from servers import RunningServer, wait_until
 
 pytestmark = pytest.mark.slow
@@ -100,57 +96,11 @@ with wandb.init(project="p", id="drawn") as run:
         os.close(terminal)
 
 
-@pytest.fixture
-def faulty_way(server: RunningServer) -> Iterator[str]:
-    """An address that leads to the server but fails with 500, 503 or 429 every third time."""
-    count, lock = 0, threading.Lock()
-
-    class Way(http.server.BaseHTTPRequestHandler):
-        def pass_on(self) -> None:
-            nonlocal count
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            with lock:
-                count += 1
-                fails = count % 3 == 0
-            if fails:
-                self.send_error((500, 503, 429)[count // 3 % 3])
-                return
-            request = urllib.request.Request(server.url + self.path, data=body or None, method=self.command)
-            for name in ("Authorization", "Content-Type"):
-                if name in self.headers:
-                    request.add_header(name, self.headers[name])
-            try:
-                with urllib.request.urlopen(request, timeout=60) as answer:
-                    status, content = answer.status, answer.read()
-            except urllib.error.HTTPError as error:
-                status, content = error.code, error.read()
-                error.close()
-            # Files too are put and fetched this way.
-            content = content.replace(server.url.encode(), address.encode())
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        do_GET = do_POST = do_PUT = pass_on
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Silence."""
-
-    way = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Way)
-    address = f"http://127.0.0.1:{way.server_port}"
-    threading.Thread(target=way.serve_forever, daemon=True).start()
-    yield address
-    way.shutdown()
-    way.server_close()
-
-
-def test_a_server_that_fails_every_third_time_loses_nothing(
-    server: RunningServer, faulty_way: str, tmp_path: Path
-) -> None:
-    environment = server.environment() | {"WANDB_BASE_URL": faulty_way}
+def test_a_server_that_fails_every_third_time_loses_nothing(server: RunningServer, tmp_path: Path) -> None:
     command = [sys.executable, "-c", LOGS]
-    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=240)
+    with faulty_way(server, (500, 503, 429)) as address:
+        environment = server.environment() | {"WANDB_BASE_URL": address}
+        subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=240)
     assert json.loads(server.python(READS, cwd=tmp_path)) == [list(range(200)), "finished", 3]
 
 

@@ -53,18 +53,6 @@ def test_the_row_of_a_step_that_is_done_again_stands_as_it_was(tmp_path: Path) -
     assert steps_of(path) == [1, 2, 3, 3, 4]
 
 
-def test_a_journal_knows_whether_the_checkpoints_step_was_evaluated(tmp_path: Path) -> None:
-    path = tmp_path / "metrics.jsonl"
-    write_steps(path, 1, 2)
-    journal = Journal(path, last_step=2)
-    assert not journal.holds_evaluation(2)
-    journal.append({TRAIN_STEP: 2, VAL_LOSS: 1.0})
-    journal.close()
-    again = Journal(path, last_step=2)
-    assert again.holds_evaluation(2)
-    again.close()
-
-
 def test_a_line_cut_short_is_left_out_and_gone_after_resuming(tmp_path: Path) -> None:
     path = tmp_path / "metrics.jsonl"
     write_steps(path, 1, 2)

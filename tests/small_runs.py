@@ -1,10 +1,6 @@
 """A run small enough to train in a second."""
 
 from collections.abc import Callable
-from pathlib import Path
-
-import pytest
-from corpora import write_corpus
 
 from scaling_lab.config import Override, RunConfig, load_config
 
@@ -29,13 +25,7 @@ SMALL_RUN = {
 MakeConfig = Callable[..., RunConfig]
 
 
-@pytest.fixture
-def small_run(folder: Path) -> MakeConfig:
-    """`small_run(**{"recipe.tokens": 512})`: a config over a small corpus in the test's own folder."""
-    write_corpus(folder / "music")
-
-    def make(**changes: object) -> RunConfig:
-        values = {**SMALL_RUN, **changes}
-        return load_config(overrides=[Override(key, value, f"test {key}") for key, value in values.items()], environ={})
-
-    return make
+def small_config(**changes: object) -> RunConfig:
+    """`small_config(**{"recipe.tokens": 512})`: a config over the corpus in `music`."""
+    values = {**SMALL_RUN, **changes}
+    return load_config(overrides=[Override(key, value, f"test {key}") for key, value in values.items()], environ={})
