@@ -8,6 +8,7 @@ Shapes: S sizes.
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeGuard
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,7 +138,7 @@ def checked_n(n: ArrayLike) -> Array:
     return n_M
 
 
-def is_possible(value: object) -> bool:
+def is_possible(value: object) -> TypeGuard[float]:
     """Whether a law can be fitted to it: a positive number, of those that runs have."""
     return isinstance(value, int | float) and not isinstance(value, bool) and LEAST <= value <= MOST
 

@@ -73,7 +73,7 @@ class StudyAnalysis:
     def next_runs(self) -> tuple[NextRuns, ...]:
         """What would narrow the interval of alpha, most per FLOP first; a size's FLOPs as the runs' own go with N."""
         known = {run.parameters[HEADLINE_COUNT]: run.results.get("total_flops") for run in self.runs}
-        told = {n: float(flops) for n, flops in known.items() if flops is not None and is_possible(flops)}
+        told = {float(n): float(flops) for n, flops in known.items() if flops is not None and is_possible(flops)}
         if len(told) < 2:
             return ()
         slope, level = np.polyfit(np.log(list(told)), np.log(list(told.values())), 1)

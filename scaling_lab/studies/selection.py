@@ -16,6 +16,7 @@ The rules in order; the first that a run breaks is its reason:
 
 from collections import Counter
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -118,7 +119,7 @@ def _gaps(record: RunRecord) -> str | None:
 
 def _unevaluated(record: RunRecord) -> str | None:
     loss = record.results.get("final_val_loss")
-    if not isinstance(loss, int | float) or isinstance(loss, bool) or not np.isfinite(loss):
+    if not isinstance(loss, int | float) or isinstance(loss, bool) or not isfinite(loss):
         return "has no finite validation loss"
     if not is_possible(loss):
         return f"its validation loss is {loss:g}, which no run has"

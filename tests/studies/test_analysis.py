@@ -80,6 +80,16 @@ def test_without_the_flops_of_one_run_there_is_no_law_in_flops(wrong: float) -> 
     assert isinstance(analysis.next_runs, tuple)
 
 
+def test_whole_numbers_of_any_length_are_numbers(tmp_path: Path) -> None:
+    study = Study(tmp_path).write(sizes=("tiny",))
+    study.write_run("xl", parameters=dict.fromkeys(("total", "non_embedding", "matmul"), 10**30))
+    study.write_run("large", final_val_loss=10**30)
+    analysis = study.analysis()
+    build_report(analysis, tmp_path / "report.html")
+    assert isinstance(analysis.next_runs, tuple)
+    assert len(analysis.runs) == 3
+
+
 def test_a_study_is_linted_from_what_was_trained(tmp_path: Path) -> None:
     analysis = Study(tmp_path).write().analysis()
     assert [found.name for found in analysis.lints] == [
