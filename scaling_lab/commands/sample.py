@@ -4,6 +4,7 @@ With `--results-dir` one run of each size of a study writes for the study's repo
 """
 
 import json
+import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -135,10 +136,10 @@ def _write_for_report(results_dir: Path, n: int | None, data_dir: Path | None, a
         raise UsageError(f"{results_dir}: has no complete run that could write; train some with `scaling-lab study`")
     written = write_study_music(runs, OUTPUTS, n or FREE_TUNES, data_dir)
     if as_json:
-        typer.echo(json.dumps({"files": [str(path) for path in written]}, indent=2))
+        typer.echo(json.dumps({"files": [os.path.normpath(path) for path in written]}, indent=2))
         return
     for path in written:
-        typer.echo(path)
+        typer.echo(os.path.normpath(path))
     report = f"scaling-lab report --results-dir {shlex.quote(str(results_dir))}"
     typer.echo(f"{report} shows them" if written else f"every size has written as much already; {report} shows it")
 
