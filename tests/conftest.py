@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,6 +19,9 @@ from small_runs import MakeConfig, small_config
 from trainings import Training
 
 from scaling_lab.commands.app import exit_code
+
+# A shell starts what goes on in its background deaf to Ctrl-C, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow or busy machine fails no test, and no run hangs on what another one found.
 settings.register_profile("any machine", database=None, deadline=None, suppress_health_check=[HealthCheck.too_slow])
