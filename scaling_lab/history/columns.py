@@ -4,6 +4,7 @@ Training rows and evaluation rows are two tables, each with one row a step in st
 row lacks or that was NaN.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
@@ -46,10 +47,8 @@ def _column(rows: Sequence[Mapping[str, Any]], name: str) -> np.ndarray:
     values = [row.get(name) for row in rows]
     # By types first: numpy takes text and true for numbers, too.
     if set(map(type, values)) <= _PLAIN:
-        try:
+        with contextlib.suppress(OverflowError):  # of one that no float holds, which is named below
             return numbers(values)
-        except OverflowError:
-            pass
     value, row = next((value, row) for value, row in zip(values, rows, strict=True) if not _is_number(value))
     raise ValueError(
         f"{name} is {str(value)[:40]!r} at {metrics.TRAIN_STEP} {row.get(metrics.TRAIN_STEP)!r}, no number"
