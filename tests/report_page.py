@@ -65,3 +65,12 @@ class Page(HTMLParser):
             key, value = self._cell
             row = self.tables[self._table][-1]
             row[key] = (row[key][0] + data, value)
+
+
+def colours_of(figure: Any, key: str = "") -> set[str]:
+    """Every #rrggbb in a figure as JSON has it, or in the part of it that is under `key`."""
+    if isinstance(figure, dict):
+        return set().union(*(colours_of(item, name) for name, item in figure.items()))
+    if isinstance(figure, list | tuple):
+        return set().union(*(colours_of(item, key) for item in figure))
+    return {figure[:7]} if key.endswith("color") and isinstance(figure, str) else set()

@@ -13,7 +13,7 @@ _STEPS_TIMED = 50
 
 
 def unfinished_caption(analysis: StudyAnalysis) -> str | None:
-    """That they are dotted, and count for nothing; None where there are none."""
+    """That they are dashed, and count for nothing; None where there are none."""
     if not analysis.unfinished:
         return None
     runs = formats.counted(len(analysis.unfinished), "run")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_page import Page
+from report_page import Page, colours_of
 from study_folders import ARCHITECTURES, DATA, Study
 
 from scaling_lab.report import build_comparison, theme
@@ -331,14 +331,7 @@ def test_hostile_label_is_inert(tmp_path: Path) -> None:
 
 
 def test_every_colour_has_a_partner_for_a_dark_page(three: Comparison) -> None:
-    def colours(value: Any, key: str = "") -> set[str]:
-        if isinstance(value, dict):
-            return set().union(*(colours(item, name) for name, item in value.items()))
-        if isinstance(value, list | tuple):
-            return set().union(*(colours(item, key) for item in value))
-        return {value[:7]} if key.endswith("color") and isinstance(value, str) else set()
-
-    assert colours(comparison_figure(three).to_plotly_json()) <= set(theme.DARK)
+    assert colours_of(comparison_figure(three).to_plotly_json()) <= set(theme.DARK)
 
 
 def test_same_studies_give_the_same_bytes_and_pure_json(three: Comparison, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from report_page import colours_of
 from study_folders import ARCHITECTURES, Study
 
 from scaling_lab.report import theme
@@ -75,15 +76,8 @@ def test_size_has_one_colour_and_one_marker_in_every_figure(identified: StudyAna
 
 
 def test_every_colour_of_a_figure_has_a_partner_for_a_dark_page(identified: StudyAnalysis) -> None:
-    def colours(value: Any, key: str = "") -> set[str]:
-        if isinstance(value, dict):
-            return set().union(*(colours(item, name) for name, item in value.items()))
-        if isinstance(value, list | tuple):
-            return set().union(*(colours(item, key) for item in value))
-        return {value[:7]} if key.endswith("color") and isinstance(value, str) else set()
-
     for figure in study_figures(identified).values():
-        assert colours(figure.to_plotly_json()) <= set(theme.DARK)
+        assert colours_of(figure.to_plotly_json()) <= set(theme.DARK)
 
 
 def test_curves_show_train_and_validation_loss_of_every_run(identified: StudyAnalysis) -> None:
