@@ -28,6 +28,12 @@ settings.register_profile("any machine", database=None, deadline=None, suppress_
 settings.load_profile("any machine")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long tests/faults/test_soak.py goes on; `make soak` takes its time."""
+    parser.addoption("--soak-trials", type=int, default=5, help="runs of the study whose processes are killed")
+    parser.addoption("--soak-seconds", type=float, default=40.0, help="for how long they are killed")
+
+
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working directory of a test: empty, in an environment that says nothing about a run."""

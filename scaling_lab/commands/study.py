@@ -124,7 +124,7 @@ def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> _Trained:
     first = plan.configs[0]
     with wandb_server(mode, first.tracking_store) as server:
         sweep = find_or_create(plan, server, _say)
-        agents = Agents(plan, sweep, lambda: renewed(plan, server, sweep, _say), _say)
+        agents = Agents(plan, sweep, lambda used_up: renewed(plan, server, used_up, _say), _say)
         with StudyProgress() as progress:
             statuses = run_study(plan, agents, progress.watch)
         return _Trained(statuses, pulled(plan, server, agents.sweep, _say), agents.sweep)

@@ -5,6 +5,8 @@
 
 Whoever uses a store's server holds a shared lock on the file `users`; a server that was started for its users leaves
 when it can take that lock for itself. The system lets a lock go when its process ends, however it ends.
+
+A server that dies under its users is started again by one of them, at the address it had: others know it by that.
 """
 
 import fcntl
@@ -13,8 +15,10 @@ import json
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,6 +26,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+from urllib.parse import urlsplit
 
 from scaling_lab.errors import RemoteError, UsageError
 from scaling_lab.localserver.store import api_key_of, proof_of_key
@@ -29,6 +34,8 @@ from scaling_lab.localserver.store import api_key_of, proof_of_key
 ADDRESS_FILE, USERS_FILE, LOG_FILE = "server.json", "users", "server.log"
 START_SECONDS = 30.0
 POLL_SECONDS = 0.05
+# How soon a server that died is missed, and how soon one that could not be started is tried again.
+WATCH_SECONDS, RETRY_SECONDS = 1.0, 10.0
 
 # Servers that this process started. They may outlive their first user, and are kept so that Python takes leave of them.
 _started: list[subprocess.Popen[bytes]] = []
@@ -55,7 +62,13 @@ def serving(store: Path) -> Iterator[LocalServer]:
         RemoteError: if no server comes up.
     """
     with _using(store):
-        yield find_server(store) or _start(store)
+        server = find_server(store) or _start(store)
+        ended = threading.Event()
+        threading.Thread(target=_watch, args=(store, server, ended), name="local-server", daemon=True).start()
+        try:
+            yield server
+        finally:
+            ended.set()
 
 
 def find_server(store: Path) -> LocalServer | None:
@@ -85,9 +98,43 @@ def _using(store: Path) -> Iterator[IO[str]]:
         yield users
 
 
-def _start(store: Path) -> LocalServer:
-    """Start a server that leaves with its last user, and wait until it answers."""
+def _watch(store: Path, server: LocalServer, ended: threading.Event) -> None:
+    """Start the server again whenever nothing listens where it was, until the block has ended."""
+    pause, said = WATCH_SECONDS, False
+    while not ended.wait(pause):
+        if _is_listening(server.url):
+            pause, said = WATCH_SECONDS, False
+            continue
+        try:
+            _start(store, urlsplit(server.url).port)
+        except RemoteError as error:
+            if not said:
+                _say(f"{error}; it is tried again")
+            pause, said = RETRY_SECONDS, True
+        else:
+            _say(f"the local server of {store} was lost; another took its place")
+
+
+def _is_listening(url: str) -> bool:
+    """Whether the system takes connections for a server; one that is slow to answer is not gone."""
+    place = urlsplit(url)
+    try:
+        socket.create_connection((place.hostname or "", place.port or 0), timeout=WATCH_SECONDS).close()
+    except ConnectionRefusedError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _say(words: str) -> None:
+    print(f"warning: {words}", file=sys.stderr, flush=True)
+
+
+def _start(store: Path, port: int | None = None) -> LocalServer:
+    """Start a server that leaves with its last user, and wait until it answers. `port`: absent, any that is free."""
     command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(store), "--while-used"]
+    command += [] if port is None else ["--port", str(port)]
     with (store / LOG_FILE).open("ab") as log:
         # A session of its own: Ctrl-C is for the command, and the server still takes its last rows.
         process = subprocess.Popen(

@@ -25,7 +25,7 @@ from typing import Any
 
 from scaling_lab.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # The condition of a line that holds an evaluation. It stands in an index, and a query must repeat it to the letter.
 EVALUATION = "instr(line, '\"val/') > 0"
@@ -73,7 +73,7 @@ CREATE TABLE agents (
 CREATE TABLE trials (
     id INTEGER PRIMARY KEY, sweep INTEGER NOT NULL REFERENCES sweeps, number INTEGER NOT NULL, arguments TEXT NOT NULL,
     run TEXT NOT NULL, agent INTEGER REFERENCES agents, handed_at REAL,
-    attempts INTEGER NOT NULL DEFAULT 0,
+    attempts INTEGER NOT NULL DEFAULT 0, reached INTEGER NOT NULL DEFAULT -1,
     UNIQUE (sweep, number)
 );
 CREATE TABLE views (
@@ -118,6 +118,8 @@ CREATE TABLE artifact_uses (
 );
 CREATE INDEX artifact_uses_by_run ON artifact_uses (run);
 """
+# What makes a store of an earlier version one of the next.
+_CHANGES = {1: "ALTER TABLE trials ADD COLUMN reached INTEGER NOT NULL DEFAULT -1;"}
 _EVALUATIONS = f"CREATE INDEX evaluations ON history (run, step) WHERE {EVALUATION};"
 
 Row = sqlite3.Row
@@ -197,9 +199,11 @@ class Store:
         if version > SCHEMA_VERSION:
             raise UsageError(f"{self.folder}: a later scaling-lab made this store; upgrade, or give another --store")
         if version == 0:
-            self._writer.executescript(
-                f"BEGIN; {_SCHEMA} {_EVALUATIONS} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
-            )
+            changes = f"{_SCHEMA} {_EVALUATIONS}"
+        else:
+            changes = " ".join(_CHANGES[earlier] for earlier in range(version, SCHEMA_VERSION))
+        if changes:
+            self._writer.executescript(f"BEGIN; {changes} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
 
 def api_key_of(folder: Path) -> str:

@@ -2,8 +2,8 @@
 
 A trial is one point of the search with a run's id of its own, which it keeps however often it is handed out. It is
 handed out again when it was preempted (it stopped and wants to go on), when its run crashed, or when it never began;
-the latter two at most MOST_ATTEMPTS times. A trial that failed by itself is done: it would fail again. An agent with
-nothing to do waits while others' trials run, for it may have to take one over.
+the latter two until MOST_ATTEMPTS in a row have got it no further. A trial that failed by itself is done: it would fail
+again. An agent with nothing to do waits while others' trials run, for it may have to take one over.
 """
 
 import itertools
@@ -239,7 +239,7 @@ class Sweeps:
     def _next_trial(self, writer: sqlite3.Connection, sweep: Row) -> tuple[Row | None, bool]:
         """The trial to hand out, one that was begun before a new one; and else whether any still runs elsewhere."""
         sql = (
-            "SELECT trials.*, runs.live_state AS state, runs.heartbeat AS run_heartbeat, "
+            "SELECT trials.*, runs.live_state AS state, runs.heartbeat AS run_heartbeat, runs.last_step AS last_step, "
             "agents.heartbeat AS agent_heartbeat FROM trials "
             f"LEFT JOIN {self.runs.table} ON runs.name = trials.run AND runs.project = ? "
             "LEFT JOIN agents ON agents.id = trials.agent WHERE trials.sweep = ? ORDER BY trials.attempts = 0, number"
@@ -256,7 +256,8 @@ class Sweeps:
             drawn = next(itertools.islice(points(config, sweep["name"]), len(trials), None), None)
             if drawn is not None:
                 row = _add_trial(writer, sweep["id"], len(trials), drawn)
-                return writer.execute("SELECT *, NULL AS state FROM trials WHERE id = ?", (row,)).fetchone(), True
+                sql = "SELECT *, NULL AS state, NULL AS last_step FROM trials WHERE id = ?"
+                return writer.execute(sql, (row,)).fetchone(), True
         return None, waiting
 
     def _state_of(self, trial: Row) -> str:
@@ -268,15 +269,15 @@ class Sweeps:
             return "running"
         if trial["state"] in ("preempted", "pending"):
             return "wanted"
-        if trial["state"] in (None, "crashed") and trial["attempts"] < MOST_ATTEMPTS:
+        if trial["state"] in (None, "crashed") and _attempts(trial) < MOST_ATTEMPTS:
             return "wanted"
         return "done"
 
     def _hand_out(self, writer: sqlite3.Connection, sweep: Row, agent: Row, trial: Row) -> dict[str, Any]:
         # Preemption is no failure, and so doesn't count as an attempt.
-        attempts = trial["attempts"] + (trial["state"] != "preempted")
-        sql = "UPDATE trials SET agent = ?, handed_at = ?, attempts = ? WHERE id = ?"
-        writer.execute(sql, (agent["id"], time.time(), attempts, trial["id"]))
+        attempts = _attempts(trial) + (trial["state"] != "preempted")
+        sql = "UPDATE trials SET agent = ?, handed_at = ?, attempts = ?, reached = ? WHERE id = ?"
+        writer.execute(sql, (agent["id"], time.time(), attempts, _reached(trial), trial["id"]))
         config = parse_sweep(sweep["config"])
         return {
             "type": "run" if trial["state"] is None else "resume",
@@ -292,6 +293,16 @@ class Sweeps:
 def _add_trial(writer: sqlite3.Connection, sweep: int, number: int, point: dict[str, Any]) -> int:
     sql = "INSERT INTO trials (sweep, number, arguments, run) VALUES (?, ?, ?, ?)"
     return int(writer.execute(sql, (sweep, number, json.dumps(point), _new_name())).lastrowid or 0)
+
+
+def _attempts(trial: Row) -> int:
+    """How often a trial was handed out since its run last got further."""
+    return 0 if _reached(trial) > trial["reached"] else trial["attempts"]
+
+
+def _reached(trial: Row) -> int:
+    """The last step that its run logged; -1 where there is none."""
+    return -1 if trial["last_step"] is None else trial["last_step"]
 
 
 def _new_name() -> str:

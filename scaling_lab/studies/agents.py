@@ -17,7 +17,7 @@ from scaling_lab.studies.status import RunStatus
 from scaling_lab.studies.sweeps import SweepPath
 
 LOGS_NAME = "logs"
-# How many lost agents others take the place of, before a study makes do with those it has.
+# How many lost agents others take the place of while no run gets done, before a study makes do with those it has.
 SPARE_AGENTS = 3
 
 
@@ -29,16 +29,27 @@ class Agents:
     """
 
     def __init__(
-        self, plan: StudyPlan, sweep: SweepPath, renewed: Callable[[], SweepPath | None], say: Callable[[str], None]
+        self,
+        plan: StudyPlan,
+        sweep: SweepPath,
+        renewed: Callable[[SweepPath], SweepPath | None],
+        say: Callable[[str], None],
     ) -> None:
-        """`renewed` makes a new sweep in the place of one whose trials are used up; it is called once at most."""
+        """`renewed` makes a new sweep in the place of one whose trials are used up.
+
+        It is called again only where runs got done since: what fails each time would fail for ever.
+        """
         self.sweep = sweep
         self._plan, self._renewed, self._say = plan, renewed, say
         self._at_work: list[subprocess.Popen[bytes]] = []
         self._n_started, self._spare, self._may_renew = 0, SPARE_AGENTS, True
+        self._n_unfinished = len(plan.configs)
 
     def tend(self, unfinished: Sequence[RunStatus]) -> bool:
         """Start agents at the beginning, and others in the place of those that were lost."""
+        if len(unfinished) < self._n_unfinished:
+            self._spare, self._may_renew = SPARE_AGENTS, True
+        self._n_unfinished = len(unfinished)
         self._replace_lost()
         if self._at_work or any(status.state == "running" for status in unfinished):
             return bool(self._at_work)
@@ -66,7 +77,7 @@ class Agents:
         return f"sweep {self.sweep} hands it out no more; the agents' words are in {self._plan.folder / LOGS_NAME}"
 
     def _renew(self) -> bool:
-        sweep = self._renewed() if self._may_renew else None
+        sweep = self._renewed(self.sweep) if self._may_renew else None
         self._may_renew = False
         self.sweep = sweep or self.sweep
         return sweep is not None

@@ -3,23 +3,15 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from corpora import write_corpus
 from servers import RunningServer, wait_until
+from study_desk import STUDY, Desk, new_desk
 
 pytestmark = pytest.mark.slow
 
-STUDY = (
-    *("study", "--ladder", "mini", "--data-dir", "music", "--tracking", "local", "--threads", "1"),
-    *("-o", "recipe.evaluations=2", "--batch-size-tokens", "512", "-o", "data.sequence_length=64"),
-)
 # Long enough that nobody is done before the test has seen it train and stopped it.
 LONG_STEPS = 1_000
 LONG = ("--tokens", str(512 * LONG_STEPS), "-o", "machine.checkpoint_every_seconds=1")
@@ -29,83 +21,10 @@ SHORT = ("--tokens", str(512 * 8))
 WAIT_SECONDS = 240.0
 
 
-@dataclass
-class Desk:
-    """A folder with music, and the command line in it."""
-
-    folder: Path
-    home: Path
-
-    def environment(self) -> dict[str, str]:
-        return {**os.environ, "HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / "cache")}
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "scaling_lab", *arguments]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment(), capture_output=True, text=True, check=False, timeout=600
-        )
-
-    def begin(self, *arguments: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-m", "scaling_lab", *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def sweep(self) -> str:
-        return json.loads((self.folder / "outputs/scaling_study/study.json").read_text())["sweep"]
-
-    def status(self, sweep: str) -> dict[str, Any]:
-        ended = self.run("sweep", "status", sweep, "--tracking", "local", "--json")
-        assert ended.returncode == 0, ended.stderr
-        return json.loads(ended.stdout)
-
-    def trials(self, sweep: str) -> list[tuple[str, str, int]]:
-        """Size, state and last step of each trial."""
-        trials = self.status(sweep)["trials"]
-        return [(trial["parameters"]["size"], trial["state"], trial["step"]) for trial in trials]
-
-    def results(self, name: str) -> dict[str, Any]:
-        try:
-            return json.loads((self.folder / "outputs" / name / "training_results.json").read_text())
-        except FileNotFoundError:
-            return {}
-
-    def steps(self, name: str) -> list[int]:
-        """Training steps in the run's journal."""
-        try:
-            lines = (self.folder / "outputs" / name / "metrics.jsonl").read_text().splitlines()
-        except FileNotFoundError:
-            return []
-        return [json.loads(line)["train/step"] for line in lines if '"train/loss"' in line]
-
-    def processes(self) -> list[int]:
-        """Everything that runs in the folder."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and os.readlink(entry / "cwd") == str(self.folder):
-                    found.append(int(entry.name))
-            except OSError:
-                continue
-        return [pid for pid in found if pid != os.getpid()]
-
-
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    folder, home = tmp_path / "desk", tmp_path / "home"
-    folder.mkdir()
-    home.mkdir()
-    write_corpus(folder / "music")
-    desk = Desk(folder, home)
-    yield desk
-    for pid in desk.processes():
-        os.kill(pid, signal.SIGKILL)
+    with new_desk(tmp_path) as desk:
+        yield desk
 
 
 def test_a_study_is_a_sweep_of_two_agents_and_its_report_is_that_of_the_project(desk: Desk) -> None:
@@ -162,7 +81,7 @@ def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: De
     study = desk.begin(*STUDY, *LONG, "--sizes", "tiny", "--jobs", "1")
     name = "mini-tiny-seed0"
     wait_until(lambda: any((desk.folder / "outputs" / name).glob("checkpoints/step-*")), WAIT_SECONDS, "a checkpoint")
-    agent = wait_until(lambda: desk_agent(desk), 30, "an agent")
+    (agent,) = wait_until(lambda: desk.agents(), 30, "an agent")
     trial = int((desk.folder / "outputs" / name / ".lock").read_text())
     os.kill(agent, signal.SIGKILL)
     os.kill(trial, signal.SIGKILL)
@@ -218,14 +137,3 @@ def test_a_cancelled_sweep_ends_the_study_and_its_trial_keeps_a_checkpoint(desk:
     assert [path.name for path in (desk.folder / "outputs/mini-small-seed0/checkpoints").iterdir()] != []
     assert desk.sweep() == sweep
     assert desk.steps("mini-tiny-seed0") == []
-
-
-def desk_agent(desk: Desk) -> int | None:
-    """The process of the study's agent."""
-    for pid in desk.processes():
-        try:
-            if b"\0agent\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-        except OSError:
-            continue
-    return None
