@@ -4,20 +4,25 @@ Agents start trials, see how they end and stop them; a study only sees to it tha
 and their trials say goes to `outputs/scaling_study/logs/agent-1.log`, and so on.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from scaling_lab.files import is_locked
 from scaling_lab.studies.plan import StudyPlan
-from scaling_lab.studies.run import STOP_SECONDS, child_environment, start, wait_for
+from scaling_lab.studies.run import POLL_SECONDS, STOP_SECONDS, child_environment, start, wait_for
 from scaling_lab.studies.status import RunStatus
 from scaling_lab.studies.sweeps import SweepPath
+from scaling_lab.tracking.metrics import TRAIN_STEP
+from scaling_lab.tracking.results import LOCK_NAME
 
 LOGS_NAME = "logs"
-# How many lost agents others take the place of while no run gets done, before a study makes do with those it has.
+# How many lost agents others take the place of before any run gets further than it ever was.
 SPARE_AGENTS = 3
 
 
@@ -37,23 +42,26 @@ class Agents:
     ) -> None:
         """`renewed` makes a new sweep in the place of one whose trials are used up.
 
-        It is called again only where runs got done since: what fails each time would fail for ever.
+        It is called again only where a run got further since: what fails each time would fail for ever.
         """
         self.sweep = sweep
         self._plan, self._renewed, self._say = plan, renewed, say
         self._at_work: list[subprocess.Popen[bytes]] = []
-        self._n_started, self._spare, self._may_renew = 0, SPARE_AGENTS, True
-        self._n_unfinished = len(plan.configs)
+        self._lost: set[int] = set()
+        self._n_started, self._n_lacking = 0, 0
+        self._spare, self._may_renew = SPARE_AGENTS, True
+        self._reached: dict[str, int] = {}
 
     def tend(self, unfinished: Sequence[RunStatus]) -> bool:
         """Start agents at the beginning, and others in the place of those that were lost."""
-        if len(unfinished) < self._n_unfinished:
-            self._spare, self._may_renew = SPARE_AGENTS, True
-        self._n_unfinished = len(unfinished)
-        self._replace_lost()
+        self._note_progress(unfinished)
+        self._note_lost()
+        while self._n_lacking and self._spare:
+            self._n_lacking, self._spare = self._n_lacking - 1, self._spare - 1
+            self._start()
         if self._at_work or any(status.state == "running" for status in unfinished):
             return bool(self._at_work)
-        if self._n_started and not self._renew():
+        if self._n_lacking or (self._n_started and not self._renew()):
             return False
         for _ in range(min(self._plan.jobs, len(unfinished))):
             self._start()
@@ -64,17 +72,25 @@ class Agents:
         wait_for(self._at_work, STOP_SECONDS)
 
     def stop(self) -> None:
-        """Have every agent stop its trial: each writes a checkpoint. What is still there then is killed."""
+        """Have every trial stop, also one that lost its agent: it writes a checkpoint. What is left then is killed."""
         for agent in self._at_work:
             agent.terminate()
+        orphans = self._orphans()
+        _send(signal.SIGTERM, orphans)
+        deadline = time.monotonic() + STOP_SECONDS
         for agent in wait_for(self._at_work, STOP_SECONDS):
-            for trial in _children(agent.pid):
-                os.kill(trial, signal.SIGKILL)
+            _send(signal.SIGKILL, _children(agent.pid))
             agent.kill()
+        while (left := self._orphans()) and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+        _send(signal.SIGKILL, left)
 
     def last_words(self, status: RunStatus) -> str:
         """Where to look: a trial that could say nothing itself may have left words in its agent's log."""
-        return f"sweep {self.sweep} hands it out no more; the agents' words are in {self._plan.folder / LOGS_NAME}"
+        logs = self._plan.folder / LOGS_NAME
+        if self._n_lacking:
+            return f"no agent is left; their words are in {logs}, and the same command goes on"
+        return f"sweep {self.sweep} hands it out no more; the agents' words are in {logs}"
 
     def _renew(self) -> bool:
         sweep = self._renewed(self.sweep) if self._may_renew else None
@@ -82,14 +98,40 @@ class Agents:
         self.sweep = sweep or self.sweep
         return sweep is not None
 
-    def _replace_lost(self) -> None:
+    def _note_progress(self, unfinished: Sequence[RunStatus]) -> None:
+        """Losses are counted anew whenever a run got further than it ever was, or was completed."""
+        reached = {status.name: int(status.row.get(TRAIN_STEP, 0)) for status in unfinished}
+        if len(reached) < len(self._reached) or any(
+            step > self._reached.get(name, 0) for name, step in reached.items()
+        ):
+            self._spare, self._may_renew = SPARE_AGENTS, True
+        self._reached = {name: max(step, self._reached.get(name, 0)) for name, step in reached.items()}
+
+    def _note_lost(self) -> None:
         ended = [agent for agent in self._at_work if agent.poll() is not None]
         self._at_work = [agent for agent in self._at_work if agent not in ended]
         for agent in ended:
-            if agent.returncode != 0 and self._spare:  # one that the server sent away ends with 0
-                self._spare -= 1
-                self._say(f"an agent was lost (exit code {agent.returncode}); another takes its place")
-                self._start()
+            if agent.returncode == 0:  # the server sent it away
+                continue
+            self._lost.add(agent.pid)
+            self._n_lacking += 1
+            hope = (
+                "another takes its place" if self._n_lacking <= self._spare else "others were, and no run got further"
+            )
+            self._say(f"an agent was lost (exit code {agent.returncode}); {hope}")
+
+    def _orphans(self) -> list[int]:
+        """The processes of trials that go on though their agent was lost: they are in its session."""
+        found = []
+        for config in self._plan.configs:
+            lock = config.run_dir / LOCK_NAME
+            if not is_locked(lock):
+                continue
+            with contextlib.suppress(OSError, ValueError):  # it ended just now
+                process = int(lock.read_text(encoding="utf-8"))
+                if os.getsid(process) in self._lost:
+                    found.append(process)
+        return found
 
     def _start(self) -> None:
         self._n_started += 1
@@ -104,6 +146,12 @@ class Agents:
             "WANDB_DIR": str(self._plan.folder.resolve()),
         }
         self._at_work.append(start(command, log, environment))
+
+
+def _send(number: signal.Signals, processes: Sequence[int]) -> None:
+    for process in processes:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 def _children(pid: int) -> list[int]:

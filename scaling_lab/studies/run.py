@@ -21,6 +21,7 @@ from scaling_lab.studies.status import RunStatus, first_look, look
 POLL_SECONDS = 0.5
 # An agent or scheduler that stops a study kills what is left 30 s later.
 STOP_SECONDS = 20.0
+NAMES_SHOWN = 5
 STOPPED = "study: stopped, and its runs wrote checkpoints; the same command goes on from here"
 
 Watch = Callable[[list[RunStatus]], None]
@@ -92,10 +93,19 @@ def require_all_complete(statuses: list[RunStatus]) -> None:
     unfinished = [status for status in statuses if status.state != "complete"]
     if not unfinished:
         return
-    message = "\n".join(f"{status.name}: {status.state}: {status.reason}" for status in unfinished)
+    by_end: dict[str, list[str]] = {}
+    for status in unfinished:
+        by_end.setdefault(f"{status.state}: {status.reason}", []).append(status.name)
+    # A study may have a hundred runs, and one reason for all of them.
+    message = "\n".join(f"{_listed(names)}: {end}" for end, names in by_end.items())
     if all(status.state == "diverged" for status in unfinished):
         raise DivergedError(message)
     raise ScalingLabError(message)
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:NAMES_SHOWN])
+    return shown if len(names) <= NAMES_SHOWN else f"{shown} and {len(names) - NAMES_SHOWN} more"
 
 
 def child_environment() -> dict[str, str]:

@@ -1,15 +1,20 @@
 """Having a server: one for a store, shared, gone when nobody needs it, and nothing written into the user's home."""
 
 import json
+import os
+import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from server_client import Client
 from servers import RunningServer, wait_until
 
 from scaling_lab.errors import UsageError
@@ -105,6 +110,48 @@ def test_a_server_outlives_no_command_that_was_killed(tmp_path: Path) -> None:
         assert user.stdout.readline().startswith("http://127.0.0.1:")
         user.kill()
     wait_until(lambda: find_server(store) is None, what="the server to leave")
+
+
+def test_a_server_that_dies_under_its_users_is_started_again_where_it_was(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    with serving(store) as server:
+        os.kill(json.loads((store / "server.json").read_text())["pid"], signal.SIGKILL)
+        wait_until(lambda: find_server(store) is None, what="its end")
+        assert wait_until(lambda: find_server(store), what="another") == server
+        wait_until(lambda: "was lost; another took its place" in capfd.readouterr().err, what="words")
+    wait_until(lambda: find_server(store) is None, what="it to leave with its last user")
+
+
+def test_a_server_that_can_not_be_started_again_is_tried_until_it_can(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    with serving(store) as server:
+        (store / "store.sqlite").rename(store / "elsewhere")
+        (store / "store.sqlite").mkdir()
+        os.kill(json.loads((store / "server.json").read_text())["pid"], signal.SIGKILL)
+        said = wait_until(lambda: capfd.readouterr().err, what="words")
+        assert "the local server did not start" in said
+        assert "it is tried again" in said
+        (store / "store.sqlite").rmdir()
+        (store / "elsewhere").rename(store / "store.sqlite")
+        assert wait_until(lambda: find_server(store), what="another") == server
+
+
+def test_a_store_of_the_version_before_is_taken_on(make_server: Callable[..., RunningServer], tmp_path: Path) -> None:
+    server = make_server()
+    client = Client(server)
+    client.run("one")
+    server.stop()
+    with sqlite3.connect(server.store / "store.sqlite") as store:
+        store.executescript("ALTER TABLE trials DROP COLUMN reached; PRAGMA user_version = 1;")
+    server.start()
+    assert "runs/one" in client.page("/local/music").text
+    server.stop()
+    server.start()
+    assert "runs/one" in client.page("/local/music").text
 
 
 def test_one_process_serves_a_store(server: RunningServer) -> None:
