@@ -8,7 +8,8 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -35,7 +36,7 @@ def run_server(
     """Serve the store in `folder` until SIGTERM, Ctrl-C, or, with `while_used`, until nobody uses it.
 
     Args:
-        port: absent, the one that this store was served at before, else 8620, else any that is free.
+        port: absent, one that this store was served at before, else 8620, else any that is free.
         crashed_after_seconds: how long a run or an agent may say nothing.
         ready: called with the address and the API key once requests are taken.
 
@@ -47,13 +48,14 @@ def run_server(
         taken = listener.getsockname()[1]
         url = f"http://{_in_url(host)}:{taken}"
         # Nobody pasted the address of a server that comes and goes: it is no reason to leave the usual port for good.
-        usual = _port_before(folder) if while_used else taken
+        usual = _ports_before(folder)[0] if while_used else taken
         hosts = ("*",) if host in ("0.0.0.0", "::") else (*LOOPBACK, host)
         app = create_app(store, url, hosts, crashed_after_seconds)
         server = AnnouncedServer(
             uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
         )
-        server.announce = lambda: _announce(folder, url, usual, lambda: ready(url, store.api_key))
+        place = {"url": url, "pid": os.getpid(), "usual_port": usual, "while_used": while_used}
+        server.announce = lambda: _announce(folder, place, lambda: ready(url, store.api_key))
         if while_used:
             threading.Thread(target=leave_when_unused, args=(folder, server), daemon=True).start()
         server.run(sockets=[listener])
@@ -70,9 +72,9 @@ class AnnouncedServer(uvicorn.Server):
         self.announce()
 
 
-def _announce(folder: Path, url: str, usual_port: int, ready: Callable[[], None]) -> None:
+def _announce(folder: Path, place: dict[str, Any], ready: Callable[[], None]) -> None:
     aside = folder / f".{ADDRESS_FILE}"
-    aside.write_text(json.dumps({"url": url, "pid": os.getpid(), "usual_port": usual_port}) + "\n")
+    aside.write_text(json.dumps(place) + "\n")
     os.replace(aside, folder / ADDRESS_FILE)
     ready()
 
@@ -80,7 +82,7 @@ def _announce(folder: Path, url: str, usual_port: int, ready: Callable[[], None]
 def _listening(folder: Path, host: str, port: int | None) -> socket.socket:
     """A socket at the port asked for, or at the first usual one that is free."""
     problem: Exception | None = None
-    for candidate in [port] if port is not None else [_port_before(folder), PORT, 0]:
+    for candidate in [port] if port is not None else [*_ports_before(folder), 0]:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         # Named as TCP: asyncio turns Nagle off only then, and each answer would wait 40 ms for an acknowledgement.
         listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -97,12 +99,16 @@ def _listening(folder: Path, host: str, port: int | None) -> socket.socket:
     raise UsageError(f"{host}:{port}: can't be listened at ({problem}); give another --host or --port")
 
 
-def _port_before(folder: Path) -> int:
-    """The port that the store was last served at by name: addresses that were printed then are good again."""
+def _ports_before(folder: Path) -> list[int]:
+    """The port that the store was last served at by name, the usual one, and that of the last server.
+
+    Addresses that were printed then are good again.
+    """
     try:
-        return int(json.loads((folder / ADDRESS_FILE).read_bytes())["usual_port"])
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
-        return PORT
+        kept = json.loads((folder / ADDRESS_FILE).read_bytes())
+        return [int(kept["usual_port"]), PORT, urlsplit(kept["url"]).port or PORT]
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError):
+        return [PORT]
 
 
 def leave_when_unused(folder: Path, server: AnnouncedServer) -> None:

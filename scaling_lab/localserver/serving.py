@@ -86,6 +86,11 @@ def find_server(store: Path) -> LocalServer | None:
     return LocalServer(url, api_key) if knows_key else None
 
 
+def leaves_when_unused(store: Path) -> bool:
+    """Whether the store's server, which answers, was started for a command and leaves with it."""
+    return bool(json.loads((store / ADDRESS_FILE).read_bytes()).get("while_used"))
+
+
 @contextmanager
 def _using(store: Path) -> Iterator[IO[str]]:
     try:

@@ -20,7 +20,7 @@ from servers import RunningServer, wait_until
 from scaling_lab.errors import UsageError
 from scaling_lab.files import is_locked
 from scaling_lab.localserver import find_server, serving
-from scaling_lab.localserver.server import PORT, AnnouncedServer, leave_when_unused
+from scaling_lab.localserver.server import PORT, UNUSED_POLL_SECONDS, AnnouncedServer, leave_when_unused
 from scaling_lab.localserver.serving import USERS_FILE
 from scaling_lab.localserver.store import Store
 
@@ -165,6 +165,25 @@ def test_one_process_serves_a_store(server: RunningServer) -> None:
     assert "Traceback" not in second.stderr
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_would_leave_with_a_command_is_kept_by_one_who_asks_for_it(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    store = tmp_path / "store"
+    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(store)]
+    with serving(store) as server:
+        kept = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert kept.stdout is not None
+        assert kept.stdout.readline() == f"export WANDB_BASE_URL={server.url}\n"
+    with pytest.raises(subprocess.TimeoutExpired):
+        kept.wait(3 * UNUSED_POLL_SECONDS)
+    assert find_server(store) == server
+    kept.send_signal(number)
+    _, said = kept.communicate(timeout=30)
+    assert (kept.returncode, "Ctrl-C ends the server" in said) == (0, True)
+    wait_until(lambda: find_server(store) is None, what="the server to leave")
+
+
 def test_a_server_that_comes_and_goes_does_not_move_the_usual_port(tmp_path: Path) -> None:
     def address() -> dict[str, Any]:
         return json.loads((store / "server.json").read_bytes())
@@ -180,6 +199,10 @@ def test_a_server_that_comes_and_goes_does_not_move_the_usual_port(tmp_path: Pat
         with serving(store) as other:
             assert other.url != f"http://127.0.0.1:{usual}"
             assert address()["usual_port"] == usual
+        wait_until(lambda: find_server(store) is None, what="the server to leave")
+        # Its own address of last time is the next best.
+        with serving(store) as again:
+            assert again == other
     wait_until(lambda: find_server(store) is None, what="the server to leave")
     with serving(store) as again:
         assert again.url == f"http://127.0.0.1:{usual}"

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from server_client import Client
 from servers import RunningServer, wait_until
 
 pytestmark = pytest.mark.slow
@@ -42,6 +43,14 @@ keys = ["train/step"]
 print(json.dumps([{"id": run.id, "state": run.state, "config": run.config,
     "steps": [row["train/step"] for row in run.scan_history(keys=keys, use_cache=False)]} for run in runs]))
 """
+
+
+NEW_SWEEP = """mutation ($config: String) {
+  upsertSweep(input: {entityName: "local", projectName: "music", config: $config}) { sweep { name } } }"""
+NEW_AGENT = """mutation ($sweep: String!) {
+  createAgent(input: {host: "here", projectName: "music", entityName: "local", sweep: $sweep}) { agent { id } } }"""
+HEARTBEAT = """mutation ($agent: ID!, $runs: JSONString) {
+  agentHeartbeat(input: {id: $agent, runState: $runs}) { commands } }"""
 
 
 class Bench:
@@ -246,6 +255,28 @@ def test_a_trial_that_never_begins_is_tried_three_times_and_one_that_fails_once(
     assert (bench.folder / "begun").read_text() == "xxx"
     assert bench.trials(sweep) == []
     assert bench.state(sweep) == "FINISHED"
+
+
+def test_a_trial_that_is_killed_again_and_again_is_handed_out_for_as_long_as_it_gets_further(
+    server: RunningServer,
+) -> None:
+    client = Client(server)
+    config = json.dumps({"method": "grid", "parameters": {"size": {"values": ["tiny"]}}})
+    made = client.graphql(NEW_SWEEP, config=config).json["data"]["upsertSweep"]["sweep"]["name"]
+    agent = client.graphql(NEW_AGENT, sweep=made).json["data"]["createAgent"]["agent"]["id"]
+
+    def command() -> dict[str, Any]:
+        """What the agent is told when it has no run, as after a kill of one."""
+        answer = client.graphql(HEARTBEAT, agent=agent, runs="{}").json["data"]["agentHeartbeat"]["commands"]
+        return json.loads(answer)[0]
+
+    run = command()["run_id"]
+    for step in range(6):
+        client.run(run, sweep=made)
+        client.log(run, [{"_step": step}])
+        assert command() == {"type": "resume", "run_id": run, "program": None, "args": {"size": {"value": "tiny"}}}
+    # The last command was the first attempt since; twice more it is tried, and given up.
+    assert [command()["type"] for _ in range(3)] == ["resume", "resume", "exit"]
 
 
 @pytest.mark.parametrize(

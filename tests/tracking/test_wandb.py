@@ -15,7 +15,7 @@ import pytest
 from corpora import write_corpus
 
 from scaling_lab.config import Override, RunConfig, dump_yaml, load_config
-from scaling_lab.history.runs import read_run
+from scaling_lab.history.runs import RunRecord, read_run
 from scaling_lab.tracking.wandb_run import resolve_mode
 from scaling_lab.training.loop import train
 
@@ -95,20 +95,32 @@ def test_offline_keeps_every_row_and_the_model_for_wandb_sync(config: Callable[[
         assert tag.encode() in content
 
 
-@pytest.mark.parametrize("behaviour", ["refuses", "hangs"])
-def test_a_server_that_fails_costs_a_warning_and_no_row(
+def test_a_server_that_refuses_costs_a_warning_and_no_row(
+    config: Callable[[str], RunConfig], failing_server: Callable[[str], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    failing_server("refuses")
+    assert_whole(train(config("online")), capfd.readouterr().err)
+
+
+def test_a_server_that_hangs_costs_a_warning_and_no_row_and_no_step_waits_for_it(
     config: Callable[[str], RunConfig],
     failing_server: Callable[[str], None],
-    behaviour: str,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("scaling_lab.tracking.wandb_run.INIT_TIMEOUT_SECONDS", 3.0)
-    failing_server(behaviour)
-    record = train(config("online"))
+    monkeypatch.setattr("scaling_lab.tracking.wandb_run.INIT_TIMEOUT_SECONDS", 10.0)
+    failing_server("hangs")
+    said: list[str] = []
+    record = train(config("online"), watch=lambda run, row: said.append(capfd.readouterr().err))
+    # Had the first step waited, the warning would have come before it.
+    assert said[0] == ""
+    assert_whole(record, "".join([*said, capfd.readouterr().err]))
+
+
+def assert_whole(record: RunRecord, said: str) -> None:
+    """A run that W&B was of no help to."""
     assert record.state == "complete"
     assert len(record.training["train/step"]) == 10
-    said = capfd.readouterr().err
     assert "warning: W&B failed" in said
     assert "training goes on" in said
 
