@@ -23,7 +23,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from scaling_lab.errors import UsageError
+from scaling_lab.errors import CheckpointError, UsageError
 
 SCHEMA_VERSION = 2
 
@@ -130,6 +130,7 @@ class Store:
 
     Raises:
         UsageError: if another process serves it, it can't be written, or a later version made it.
+        CheckpointError: if it is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -141,9 +142,14 @@ class Store:
         self.secret = self.api_key.encode()
         self._readers = threading.local()
         self._writing = threading.RLock()
-        self._writer = self._connect()
-        self._writer.execute("PRAGMA journal_mode = WAL")
-        self._prepare()
+        try:
+            self._writer = self._connect()
+            self._writer.execute("PRAGMA journal_mode = WAL")
+            self._prepare()
+        except sqlite3.DatabaseError as error:
+            self._lock.close()
+            path = folder / "store.sqlite"
+            raise CheckpointError(f"{path}: can't be opened ({error}); bring a copy back, or move it away") from None
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:

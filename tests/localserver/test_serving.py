@@ -154,6 +154,17 @@ def test_a_store_of_the_version_before_is_taken_on(make_server: Callable[..., Ru
     assert "runs/one" in client.page("/local/music").text
 
 
+@pytest.mark.parametrize("content", [b"no store at all, whatever its name", b"SQLite format 3\0" + b"\xff" * 5000])
+def test_a_damaged_store_is_named_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "store.sqlite").write_bytes(content)
+    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith(f"{tmp_path / 'store.sqlite'}: can't be opened (")
+    assert "Traceback" not in ended.stderr
+    assert (tmp_path / "store.sqlite").read_bytes() == content
+
+
 def test_one_process_serves_a_store(server: RunningServer) -> None:
     with pytest.raises(UsageError, match="another process serves this store"):
         Store(server.store)
