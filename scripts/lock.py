@@ -17,6 +17,8 @@ EVERYWHERE = ("--universal", "--python-version", "3.11", "--fork-strategy", "few
 HASHES = ("--generate-hashes", "--default-index", "https://pypi.org/simple")
 RUN = ("pyproject.toml", "--extra", "corpus", "--extra", "fast")
 DEV = (*RUN, "--extra", "dev")
+# What builds scaling-lab itself, in the environment that it is installed into.
+BUILD = "hatchling\neditables"
 # What PyPI's torch for Linux needs, and PyTorch's CPU build doesn't.
 CUDA = re.compile("nvidia-|cuda-|triton")
 # PyTorch's CPU build for Python 3.11 on x86_64 Linux, which isn't on PyPI. Taken from the wheel this is tested with;
@@ -28,7 +30,7 @@ What scaling-lab is built and run with: each version it is tested with, and the 
 torch has no local label: pip takes whichever build of that version the machine's index or wheel folder offers. Its last
 hash is not PyPI's, but that of PyTorch's CPU build for Python 3.11 on x86_64 Linux, as it lay in the wheel folder this
 is tested with; download.pytorch.org was out of reach to compare it.""",
-    "constraints-cuda.txt": "What PyPI's torch for Linux needs besides; `make install` looks whether torch asks for it.",
+    "constraints-cuda.txt": "What PyPI's torch for Linux needs besides; `make install` looks if it asks for it.",
     "constraints-dev.txt": "What work on scaling-lab needs besides.",
     "constraints-musicxml.txt": "What reads MusicXML, by itself: its pins of other packages conflict with torch's.",
     "constraints-oldest-wandb.txt": "The oldest SDK that is promised to work, for `make test-oldest-wandb`.",
@@ -55,9 +57,9 @@ def write(name: str, pins: dict[str, str]) -> None:
 def main(upgrade: bool) -> None:
     kept = {name: "" if upgrade else (ROOT / name).read_text() for name in ABOUT}
     dealt = ("constraints.txt", "constraints-cuda.txt", "constraints-dev.txt")
-    pins = solve("hatchling", "".join(kept[name] for name in dealt), *DEV)
+    pins = solve(BUILD, "".join(kept[name] for name in dealt), *DEV)
     pins["torch"] += f" \\\n    --hash=sha256:{TORCH_CPU}"
-    run = solve("hatchling", "\n".join(pins.values()), *RUN)
+    run = solve(BUILD, "\n".join(pins.values()), *RUN)
     write("constraints.txt", {name: pins[name] for name in run if not CUDA.match(name)})
     write("constraints-cuda.txt", {name: pins[name] for name in run if CUDA.match(name)})
     write("constraints-dev.txt", {name: pin for name, pin in pins.items() if name not in run})
