@@ -48,7 +48,10 @@ def solve(packages: str, kept: str, *options: str) -> dict[str, str]:
         pins.write_text("\n".join(re.findall(r"^\w[\w.-]*==\S+", kept, re.MULTILINE)))
         command = [*UV, *options, *EVERYWHERE, *HASHES, "--output-file", str(pins)]
         subprocess.run(command, cwd=ROOT, input=packages, text=True, check=True, stdout=subprocess.DEVNULL)
-        return {pin.split("==")[0]: pin for pin in re.split(r"\n(?=\w)", pins.read_text().strip())}
+        solved = re.split(r"\n(?=\w)", pins.read_text().strip())
+    by_name = {pin.split("==")[0]: pin for pin in solved}
+    assert len(by_name) == len(solved), "a package has two versions, for different places"
+    return by_name
 
 
 def write(name: str, pins: dict[str, str]) -> None:
@@ -61,7 +64,7 @@ def main(upgrade: bool) -> None:
     dealt = ("constraints.txt", "constraints-cuda.txt", "constraints-dev.txt")
     pins = solve(BUILD, "".join(kept[name] for name in dealt), *DEV)
     if not pins["torch"].startswith(f"{TORCH} "):
-        sys.exit(f"{pins['torch'].split()[0]}: scripts/lock.py knows the hash of a CPU build of {TORCH} alone; change it")
+        sys.exit(f"{pins['torch'].split()[0]}: scripts/lock.py knows the hash of the CPU build of {TORCH} alone")
     pins["torch"] += TORCH_CPU_HASH
     run = solve(BUILD, "\n".join(pins.values()), *RUN)
     write("constraints.txt", {name: pins[name] for name in run if not CUDA.match(name)})
