@@ -3,7 +3,7 @@
 # A W&B key is given when it runs (-e WANDB_API_KEY), never when it is built.
 FROM python:3.11-slim
 
-# cpu: PyTorch's own build for x86_64. cuda: PyPI's, which needs CUDA and uses a GPU where there is one.
+# cpu: PyTorch's CPU build for x86_64. cuda: PyPI's build, which uses a GPU where there is one.
 ARG TORCH=cpu
 
 # tcmalloc is found and used by what trains.
@@ -14,8 +14,11 @@ RUN apt-get update \
 # Dependencies alone, so that a change of the code doesn't fetch them again: by their hashes, and wheels alone.
 WORKDIR /opt/scaling-lab
 COPY constraints.txt constraints-cpu.txt constraints-cuda.txt ./
-RUN pip install --no-cache-dir --no-deps --require-hashes --only-binary :all: \
-      --extra-index-url https://download.pytorch.org/whl/cpu -r "constraints-${TORCH}.txt" -r constraints.txt
+RUN PINNED="pip install --no-cache-dir --no-deps --require-hashes --only-binary :all:" \
+    && if [ "$TORCH" = cpu ]; \
+       then $PINNED --index-url https://download.pytorch.org/whl/cpu -r constraints-cpu.txt; \
+       else $PINNED -r constraints-cuda.txt; fi \
+    && $PINNED -r constraints.txt
 
 COPY . .
 RUN pip install --no-cache-dir --no-deps --no-build-isolation . && pip check
