@@ -1,9 +1,9 @@
 # scaling-lab in a container: docker build -t scaling-lab . && docker run --rm -v "$PWD:/work" scaling-lab study --ladder mini
-# For a GPU: docker build --build-arg TORCH=cu130 -t scaling-lab . && docker run --gpus all …
+# For a GPU, or on ARM: docker build --build-arg TORCH=cuda -t scaling-lab . && docker run --gpus all …
 # A W&B key is given when it runs (-e WANDB_API_KEY), never when it is built.
 FROM python:3.11-slim
 
-# cpu, or a CUDA version that PyTorch publishes wheels for.
+# cpu: PyTorch's CPU build for x86_64. cuda: PyPI's build, which uses a GPU where there is one.
 ARG TORCH=cpu
 
 # tcmalloc is found and used by what trains.
@@ -11,15 +11,17 @@ RUN apt-get update \
     && apt-get install --yes --no-install-recommends git libtcmalloc-minimal4 \
     && rm -rf /var/lib/apt/lists/*
 
-# Dependencies alone, so that a change of the code doesn't fetch them again.
+# Dependencies alone, so that a change of the code doesn't fetch them again: by their hashes, and wheels alone.
 WORKDIR /opt/scaling-lab
-COPY pyproject.toml constraints.txt README.md LICENSE ./
-COPY scaling_lab/version.py scaling_lab/
-RUN pip install --no-cache-dir --constraint constraints.txt --extra-index-url "https://download.pytorch.org/whl/${TORCH}" \
-      "torch==2.13.0+${TORCH}" ".[corpus]"
+COPY constraints.txt constraints-cpu.txt constraints-cuda.txt ./
+RUN PINNED="pip install --no-cache-dir --no-deps --require-hashes --only-binary :all:" \
+    && if [ "$TORCH" = cpu ]; \
+       then $PINNED --index-url https://download.pytorch.org/whl/cpu -r constraints-cpu.txt; \
+       else $PINNED -r constraints-cuda.txt; fi \
+    && $PINNED -r constraints.txt
 
 COPY . .
-RUN pip install --no-cache-dir --no-deps .
+RUN pip install --no-cache-dir --no-deps --no-build-isolation . && pip check
 
 RUN useradd --create-home --uid 1000 lab && mkdir /work && chown lab /work
 USER lab
