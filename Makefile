@@ -24,7 +24,7 @@ TOOLS := $(VENV)/tools
 export PYRIGHT_PYTHON_CACHE_DIR := $(CURDIR)/$(VENV)/pyright
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
-.PHONY: help install study test test-oldest-wandb unit check audit lock bench format clean
+.PHONY: help install study test test-oldest-wandb unit soak check audit lock bench format clean
 
 help:  ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -65,6 +65,9 @@ $(OLDEST_WANDB): constraints/oldest-wandb.txt $(DEV)
 
 unit: $(DEV)  ## the tests that start no other process
 	$(BIN)/python -m pytest -n auto -m 'not slow'
+
+soak: $(DEV)  ## a study of 100 trials whose trials, agents and server are killed for 20 minutes; half an hour
+	$(BIN)/python -m pytest tests/faults/test_soak.py -s --soak-trials 100 --soak-seconds 1200
 
 check: $(DEV)  ## ruff and pyright
 	$(BIN)/ruff check .

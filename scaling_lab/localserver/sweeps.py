@@ -19,7 +19,7 @@ from scaling_lab.localserver.runs import Runs, project_node
 from scaling_lab.localserver.search import grid_size, parse_sweep, points
 from scaling_lab.localserver.store import Row, Store, moment, now
 
-MOST_ATTEMPTS = 3
+MOST_ATTEMPTS = 6
 # An agent asks every five seconds. Taken for gone too soon it loses nothing: a trial whose run lives is not handed out.
 AGENT_GONE_AFTER_SECONDS = 30.0
 _LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789"

@@ -47,8 +47,8 @@ class Agents:
         self.sweep = sweep
         self._plan, self._renewed, self._say = plan, renewed, say
         self._at_work: list[subprocess.Popen[bytes]] = []
-        self._lost: set[int] = set()
-        self._n_started, self._n_lacking = 0, 0
+        self._sessions: set[int] = set()
+        self._n_lacking = 0
         self._spare, self._may_renew = SPARE_AGENTS, True
         self._reached: dict[str, int] = {}
 
@@ -61,7 +61,7 @@ class Agents:
             self._start()
         if self._at_work or any(status.state == "running" for status in unfinished):
             return bool(self._at_work)
-        if self._n_lacking or (self._n_started and not self._renew()):
+        if self._n_lacking or (self._sessions and not self._renew()):
             return False
         for _ in range(min(self._plan.jobs, len(unfinished))):
             self._start()
@@ -101,9 +101,8 @@ class Agents:
     def _note_progress(self, unfinished: Sequence[RunStatus]) -> None:
         """Losses are counted anew whenever a run got further than it ever was, or was completed."""
         reached = {status.name: int(status.row.get(TRAIN_STEP, 0)) for status in unfinished}
-        if len(reached) < len(self._reached) or any(
-            step > self._reached.get(name, 0) for name, step in reached.items()
-        ):
+        got_further = any(step > self._reached.get(name, 0) for name, step in reached.items())
+        if got_further or len(reached) < len(self._reached):
             self._spare, self._may_renew = SPARE_AGENTS, True
         self._reached = {name: max(step, self._reached.get(name, 0)) for name, step in reached.items()}
 
@@ -113,15 +112,14 @@ class Agents:
         for agent in ended:
             if agent.returncode == 0:  # the server sent it away
                 continue
-            self._lost.add(agent.pid)
             self._n_lacking += 1
-            hope = (
-                "another takes its place" if self._n_lacking <= self._spare else "others were, and no run got further"
-            )
+            has_spare = self._n_lacking <= self._spare
+            hope = "another takes its place" if has_spare else "others were, and no run got further"
             self._say(f"an agent was lost (exit code {agent.returncode}); {hope}")
 
     def _orphans(self) -> list[int]:
         """The processes of trials that go on though their agent was lost: they are in its session."""
+        theirs = self._sessions - {agent.pid for agent in self._at_work if agent.poll() is None}
         found = []
         for config in self._plan.configs:
             lock = config.run_dir / LOCK_NAME
@@ -129,13 +127,12 @@ class Agents:
                 continue
             with contextlib.suppress(OSError, ValueError):  # it ended just now
                 process = int(lock.read_text(encoding="utf-8"))
-                if os.getsid(process) in self._lost:
+                if os.getsid(process) in theirs:
                     found.append(process)
         return found
 
     def _start(self) -> None:
-        self._n_started += 1
-        log = self._plan.folder / LOGS_NAME / f"agent-{self._n_started}.log"
+        log = self._plan.folder / LOGS_NAME / f"agent-{len(self._sessions) + 1}.log"
         # Signals are handed on to the trial, which then writes its checkpoint.
         command = [sys.executable, "-m", "wandb", "agent", "--forward-signals", str(self.sweep)]
         environment = {
@@ -145,7 +142,9 @@ class Agents:
             "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000000",
             "WANDB_DIR": str(self._plan.folder.resolve()),
         }
-        self._at_work.append(start(command, log, environment))
+        agent = start(command, log, environment)
+        self._at_work.append(agent)
+        self._sessions.add(agent.pid)
 
 
 def _send(number: signal.Signals, processes: Sequence[int]) -> None:

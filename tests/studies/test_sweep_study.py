@@ -57,6 +57,8 @@ def test_a_stopped_study_goes_on_with_the_same_sweep_and_the_same_runs(desk: Des
     study = desk.begin(*arguments)
     names = ("mini-tiny-seed0", "mini-small-seed0")
     wait_until(lambda: all(len(desk.steps(name)) > 5 for name in names), WAIT_SECONDS, "two runs that train")
+    # One of the trials has no agent any more that would hand the signal on.
+    os.kill(desk.agents()[0], signal.SIGKILL)
     study.send_signal(signal.SIGTERM)
     _, said = study.communicate(timeout=60)
     assert study.returncode == 75
