@@ -88,7 +88,10 @@ class Bench:
         agent = subprocess.Popen(
             [sys.executable, "-m", "wandb", "agent", sweep],
             cwd=self.folder,
-            env=self.server.environment() | {"WANDB_AGENT_DISABLE_FLAPPING": "true"} | environment,
+            # The server gives trials up; left to itself, the agent does so before.
+            env=self.server.environment()
+            | {"WANDB_AGENT_DISABLE_FLAPPING": "true", "WANDB_AGENT_MAX_INITIAL_FAILURES": "100"}
+            | environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
