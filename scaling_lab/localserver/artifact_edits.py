@@ -5,6 +5,9 @@ import sqlite3
 from scaling_lab.localserver import storage
 from scaling_lab.localserver.artifact_nodes import ArtifactNodes, tag_node
 from scaling_lab.localserver.artifact_rows import (
+    Alias,
+    AliasName,
+    Tag,
     artifact_row,
     change_tags,
     ensure_collection,
@@ -54,8 +57,8 @@ class ArtifactEdits:
         artifact_id: str,
         description: str | None = None,
         metadata: str | None = None,
-        tags_to_add: list[Node] | None = None,
-        tags_to_delete: list[Node] | None = None,
+        tags_to_add: list[Tag] | None = None,
+        tags_to_delete: list[Tag] | None = None,
         ttl_duration_seconds: int | None = None,
     ) -> Node:
         """Change what is said of an artifact."""
@@ -70,7 +73,7 @@ class ArtifactEdits:
             artifact = artifact_row(writer, id_)
         return {"artifact": self._nodes.artifact_node(artifact)}
 
-    def add_aliases(self, *, artifact_id: str, aliases: list[Node]) -> Node:
+    def add_aliases(self, *, artifact_id: str, aliases: list[Alias]) -> Node:
         """Call an artifact by more names in its collections; who had one of them loses it."""
         id_ = row_of("Artifact", artifact_id)
         with self.store.write() as writer:
@@ -81,7 +84,7 @@ class ArtifactEdits:
                 set_aliases(writer, collection["id"], id_, [plain_alias(alias["alias"])])
         return {"success": True}
 
-    def delete_aliases(self, *, artifact_id: str, aliases: list[Node]) -> Node:
+    def delete_aliases(self, *, artifact_id: str, aliases: list[Alias]) -> Node:
         """Call an artifact no more by these names."""
         id_ = row_of("Artifact", artifact_id)
         sql = "DELETE FROM aliases WHERE collection = ? AND artifact = ? AND alias = ?"
@@ -90,7 +93,7 @@ class ArtifactEdits:
                 writer.execute(sql, (self._collection_of(alias)["id"], id_, alias["alias"]))
         return {"success": True}
 
-    def _collection_of(self, alias: Node) -> Row:
+    def _collection_of(self, alias: Alias) -> Row:
         return self._collection_named(alias["entityName"], alias["projectName"], alias["artifactCollectionName"])
 
     def _collection_named(self, entity: str, project: str, name: str) -> Row:
@@ -111,7 +114,7 @@ class ArtifactEdits:
         artifact_id: str | None = None,
         client_id: str | None = None,
         artifact_portfolio_id: str | None = None,
-        aliases: list[Node] | None = None,
+        aliases: list[AliasName] | None = None,
     ) -> Node:
         """Make an artifact a member of a portfolio too, which is made if there is none."""
         with self.store.write() as writer:
@@ -180,7 +183,7 @@ class ArtifactEdits:
         return {"artifactCollection": self._nodes.collection_node(collection)}
 
     def tag_collection(
-        self, *, entity_name: str, project_name: str, artifact_collection_name: str, tags: list[Node]
+        self, *, entity_name: str, project_name: str, artifact_collection_name: str, tags: list[Tag]
     ) -> Node:
         """Add tags to a collection."""
         collection = self._collection_named(entity_name, project_name, artifact_collection_name)
@@ -189,7 +192,7 @@ class ArtifactEdits:
         return {"tags": [tag_node(tag["tagName"]) for tag in tags]}
 
     def untag_collection(
-        self, *, entity_name: str, project_name: str, artifact_collection_name: str, tags: list[Node]
+        self, *, entity_name: str, project_name: str, artifact_collection_name: str, tags: list[Tag]
     ) -> Node:
         """Remove tags of a collection."""
         collection = self._collection_named(entity_name, project_name, artifact_collection_name)

@@ -7,7 +7,7 @@ a member of numbers it (v0, v1, …) and may call it by aliases.
 import json
 import mimetypes
 import re
-from typing import Any
+from typing import Any, TypedDict
 
 from scaling_lab.localserver import storage
 from scaling_lab.localserver.graphql import Node
@@ -23,6 +23,12 @@ _MEMBERS = (
 )
 # Times to live are kept and given back, but nothing is ever removed by itself. This one stands for "as the collection".
 INHERITED_TTL = -1
+
+
+class _Entry(TypedDict):
+    name: str
+
+
 _VERSION = re.compile(r"v(\d{1,9})")
 
 
@@ -70,7 +76,9 @@ class ArtifactNodes:
             found = self.collection(project["id"], collection)
             return self.member(found, alias or "latest") if found else None
 
-        def collections(first: Any = None, after: Any = None, filters: Any = None, order: Any = None) -> Node:
+        def collections(
+            first: int | None = None, after: str | None = None, filters: Any = None, order: Any = None
+        ) -> Node:
             return self._collections(project, None, first, after)
 
         return {
@@ -116,9 +124,12 @@ class ArtifactNodes:
             return store.rows(_MEMBERS + "artifacts.id = ? ORDER BY membership", (id_,))
 
         def by_entries(
-            entries: Any = (), storage_layout: Any = None, manifest_version: Any = None, storage_region: Any = None
+            entries: list[_Entry] | None = None,
+            storage_layout: Any = None,
+            manifest_version: Any = None,
+            storage_region: Any = None,
         ) -> Node:
-            return self._files(artifact, [entry["name"] for entry in entries], 10_000, None)
+            return self._files(artifact, [entry["name"] for entry in entries or ()], 10_000, None)
 
         return {
             "__typename": "Artifact",
@@ -164,7 +175,9 @@ class ArtifactNodes:
     def collection_node(self, collection: Row) -> Node:
         """All that a query may ask of a collection: a sequence (logged to), or a portfolio (linked to)."""
 
-        def artifacts(first: Any = None, after: Any = None, order: Any = None, filters: Any = None) -> Node:
+        def artifacts(
+            first: int | None = None, after: str | None = None, order: Any = None, filters: Any = None
+        ) -> Node:
             begin, size = page_bounds(first, after)
             sql = _MEMBERS + "place = ? ORDER BY version DESC"
             rows = self.store.rows(sql, (collection["id"],))

@@ -2,10 +2,28 @@
 
 import json
 import sqlite3
+from typing import TypedDict
 
-from scaling_lab.localserver.graphql import Fault, Node
+from scaling_lab.localserver.decoding import json_value
+from scaling_lab.localserver.graphql import Fault
 from scaling_lab.localserver.runs import named
 from scaling_lab.localserver.store import Row, now
+
+
+# What a client says of aliases and tags, by the names that it uses.
+class AliasName(TypedDict):
+    alias: str
+
+
+class Alias(TypedDict):
+    alias: str
+    entityName: str
+    projectName: str
+    artifactCollectionName: str
+
+
+class Tag(TypedDict):
+    tagName: str
 
 
 def artifact_row(writer: sqlite3.Connection, id_: int) -> Row:
@@ -65,10 +83,12 @@ def latest_is_newest(writer: sqlite3.Connection, collection: int) -> None:
 
 
 def change_tags(
-    writer: sqlite3.Connection, table: str, id_: int, *, add: list[Node] | None = None, remove: list[Node] | None = None
+    writer: sqlite3.Connection, table: str, id_: int, *, add: list[Tag] | None = None, remove: list[Tag] | None = None
 ) -> list[str]:
-    """Add and remove tags of an artifact or a collection; those it has then."""
+    """Add and remove tags of an artifact or a collection; those it has then. Raises Fault if there is none."""
     row = writer.execute(f"SELECT tags FROM {table} WHERE id = ?", (id_,)).fetchone()
+    if row is None:
+        raise Fault("no such artifact or collection", 404)
     gone = {tag["tagName"] for tag in remove or ()}
     tags = [tag for tag in json.loads(row["tags"]) if tag not in gone]
     tags += [tag["tagName"] for tag in add or () if tag["tagName"] not in tags]
@@ -85,9 +105,7 @@ def plain_alias(name: object) -> str:
 
 
 def json_text(text: str | None) -> str | None:
+    """The text of an artifact's metadata, if it is JSON. Raises Fault."""
     if text is not None:
-        try:
-            json.loads(text)
-        except ValueError as error:
-            raise Fault(f"metadata is not JSON: {error}") from None
+        json_value(text, "metadata")
     return text

@@ -13,12 +13,14 @@ import os
 import secrets
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from scaling_lab.localserver import storage
 from scaling_lab.localserver.artifact_edits import ArtifactEdits
 from scaling_lab.localserver.artifact_nodes import INHERITED_TTL, ArtifactNodes
 from scaling_lab.localserver.artifact_rows import (
+    AliasName,
+    Tag,
     artifact_row,
     change_tags,
     ensure_collection,
@@ -27,12 +29,19 @@ from scaling_lab.localserver.artifact_rows import (
     plain_alias,
     set_aliases,
 )
+from scaling_lab.localserver.decoding import whole
 from scaling_lab.localserver.graphql import Fault, Node
 from scaling_lab.localserver.nodes import node_id, row_of
 from scaling_lab.localserver.runs import Runs, named
 from scaling_lab.localserver.store import Row, Store, now
 
 LARGEST_MANIFEST_BYTES = 512 * 2**20
+
+
+class _FileSpec(TypedDict):
+    artifactID: str
+    name: str
+    md5: str
 
 
 class Artifacts:
@@ -55,8 +64,8 @@ class Artifacts:
         artifact_collection_names: list[str] | None = None,
         artifact_collection_name: str | None = None,
         run_name: str | None = None,
-        aliases: list[Node] | None = None,
-        tags: list[Node] | None = None,
+        aliases: list[AliasName] | None = None,
+        tags: list[Tag] | None = None,
         description: str | None = None,
         metadata: str | None = None,
         digest_algorithm: str = "MANIFEST_MD5",
@@ -137,13 +146,12 @@ class Artifacts:
             artifact = artifact_row(writer, id_)
         return {"artifactManifest": self.nodes.manifest_node(artifact, digest)}
 
-    def create_files(self, *, artifact_files: list[Node], storage_layout: str = "V2") -> Node:
+    def create_files(self, *, artifact_files: list[_FileSpec], storage_layout: str = "V2") -> Node:
         """Addresses to put files to, and none for content that is here already."""
         edges = []
         with self.store.write() as writer:
             for spec in artifact_files:
-                id_, md5 = row_of("Artifact", spec.get("artifactID")), str(spec.get("md5"))
-                name = storage.plain_name(spec.get("name"))
+                id_, md5, name = row_of("Artifact", spec["artifactID"]), spec["md5"], storage.plain_name(spec["name"])
                 if artifact_row(writer, id_)["state"] == "PENDING":
                     # Content that a pending artifact counts on is not removed.
                     sql = "INSERT OR REPLACE INTO artifact_files (artifact, name, digest) VALUES (?, ?, ?)"
@@ -230,7 +238,7 @@ class Artifacts:
         if not isinstance(entry, dict) or not isinstance(entry.get("digest"), str):
             raise Fault(f"{name}: an entry of a manifest has a digest")
         if entry.get("ref"):
-            return artifact, name, entry["digest"], int(entry.get("size") or 0), str(entry["ref"])
+            return artifact, name, entry["digest"], whole(entry.get("size") or 0, f"{name}: size"), str(entry["ref"])
         path = storage.artifact_blob(self.store, entry["digest"])
         if not path.is_file():
             raise Fault(f"{name}: its content did not arrive", 409)

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from scaling_lab.localserver import history
+from scaling_lab.localserver.decoding import json_object, whole
 from scaling_lab.localserver.graphql import Fault
 from scaling_lab.localserver.store import Row, Store
 
@@ -16,8 +17,8 @@ def take_in(store: Store, run: Row, body: Any) -> dict[str, Any]:
     Raises:
         Fault: if it is malformed; nothing of it is stored then.
     """
-    if not isinstance(body, dict):
-        raise Fault("a stream's post is an object")
+    if not isinstance(body, dict) or not isinstance(body.get("files") or {}, dict):
+        raise Fault("a stream's post is an object, and so are its files")
     with store.write() as writer:
         # Read anew inside the transaction: two posts of one run may come at once.
         current = writer.execute("SELECT * FROM runs WHERE id = ?", (run["id"],)).fetchone()
@@ -36,12 +37,9 @@ def _take_file(writer: sqlite3.Connection, run: Row, name: str, chunk: Any) -> N
     elif name == "wandb-events.jsonl":
         history.add_events(writer, run, lines)
     elif name == "output.log":
-        history.add_logs(writer, run, int(chunk.get("offset", 0)), lines)
+        history.add_logs(writer, run, whole(chunk.get("offset", 0), f"{name}: offset"), lines)
     elif name == "wandb-summary.json" and lines:
-        try:
-            summary = history.plain(json.loads(lines[-1]))
-        except ValueError as error:
-            raise Fault(f"{name}: not JSON: {error}") from None
+        summary = history.plain(json_object(lines[-1], name))
         writer.execute("UPDATE runs SET summary = ? WHERE id = ?", (json.dumps(summary), run["id"]))
 
 
@@ -50,7 +48,7 @@ def _take_signs(writer: sqlite3.Connection, run: Row, body: dict[str, Any]) -> N
     state, exit_code = "running", None
     preempting = bool(body.get("preempting") or run["preempting"])
     if body.get("complete"):
-        exit_code = int(body.get("exitcode") or 0)
+        exit_code = whole(body.get("exitcode") or 0, "exitcode")
         state = "finished" if exit_code == 0 else "preempted" if preempting else "failed"
     writer.execute(
         "UPDATE runs SET state = ?, exit_code = ?, preempting = ?, heartbeat = ? WHERE id = ?",

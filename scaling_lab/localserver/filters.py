@@ -1,9 +1,11 @@
 """The filters and orders of `wandb.Api().runs(...)`, Mongo's way of writing them, as SQL over the table of runs."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
+from scaling_lab.localserver.decoding import is_deeper, json_value
 from scaling_lab.localserver.graphql import Fault
 
 # A run that said nothing for this long has crashed. It is heard of at least every 30 s while it lives.
@@ -32,6 +34,9 @@ _COLUMNS = {
     "username": "'local'",
     "user.username": "'local'",
 }
+# SQLite's parser keeps 100 symbols on its stack, its expressions are no deeper than 1000, and a query has no more than
+# 32,766 parameters.
+DEEPEST, MOST_KEYS, MOST_VALUES = 12, 400, 30_000
 _COMPARED = {"$eq": "IS", "$ne": "IS NOT", "$gt": ">", "$gte": ">=", "$lt": "<", "$lte": "<="}
 
 Sql = tuple[str, list[Any]]
@@ -49,19 +54,26 @@ def runs_table(crashed_after_seconds: float) -> str:
 def where(filters: Any) -> Sql:
     """A filter (JSON text, or parsed) as a condition with its parameters; no filter is true of every run."""
     if isinstance(filters, str):
-        try:
-            filters = json.loads(filters or "{}")
-        except ValueError as error:
-            raise Fault(f"filters are not JSON: {error}") from None
-    return _condition(filters or {})
+        filters = json_value(filters or "{}", "a filter")
+    if is_deeper(filters, DEEPEST):
+        raise Fault(f"a filter is nested no deeper than {DEEPEST}")
+    if _n_keys(filters) > MOST_KEYS:
+        raise Fault(f"a filter has at most {MOST_KEYS} conditions; ask for many names or tags with $in")
+    condition, parameters = _condition(filters or {})
+    if len(parameters) > MOST_VALUES:
+        raise Fault(f"a filter compares with at most {MOST_VALUES:,} values")
+    return condition, parameters
 
 
 def order_by(order: str | None) -> Sql:
     """`+created_at`, `-summary_metrics.loss`: the end of a query, with runs of one place in order of their creation."""
     if not order:
         return "created_at DESC, runs.id DESC", []
+    words = order.split(",")
+    if len(words) > MOST_KEYS:
+        raise Fault(f"runs are ordered by at most {MOST_KEYS} keys")
     parts, parameters, direction = [], [], "DESC"
-    for word in order.split(","):
+    for word in words:
         direction = "DESC" if word.strip().startswith("-") else "ASC"
         expression, values = _expression(word.strip().lstrip("+-"))
         parts.append(f"{expression} {direction}")
@@ -71,7 +83,7 @@ def order_by(order: str | None) -> Sql:
 
 def _condition(filters: Any) -> Sql:
     if not isinstance(filters, dict):
-        raise Fault(f"a filter is an object, not {filters!r}")
+        raise Fault(f"a filter is an object, not {str(filters)[:80]!r}")
     parts = [_one(key, value) for key, value in filters.items()]
     return _joined("AND", parts)
 
@@ -98,6 +110,8 @@ def _compared(key: str, word: str, operand: Any) -> Sql:
     if word in _COMPARED:
         return f"{expression} {_COMPARED[word]} ?", [*parameters, _comparable(operand)]
     if word in ("$in", "$nin"):
+        if not isinstance(operand, list):
+            raise Fault(f"{word} takes a list of values")
         values = [_comparable(value) for value in operand]
         marks = ", ".join("?" * len(values))
         negation = "NOT " if word == "$nin" else ""
@@ -105,7 +119,7 @@ def _compared(key: str, word: str, operand: Any) -> Sql:
     if word == "$exists":
         return f"{expression} IS {'NOT ' if operand else ''}NULL", parameters
     if word == "$regex":
-        return f"regexp(?, {expression})", [str(operand), *parameters]
+        return f"regexp(?, {expression})", [_pattern(operand), *parameters]
     raise Fault(f"filter {word} is not served here; use one of $eq $ne $gt $gte $lt $lte $in $nin $exists $regex $not")
 
 
@@ -124,13 +138,14 @@ def _expression(key: str) -> Sql:
         return _COLUMNS[key], []
     section, _, path = key.partition(".")
     column = {"config": "config", "summary_metrics": "summary", "summaryMetrics": "summary", "summary": "summary"}
-    if section not in column or not path:
+    if section not in column or not path or "\0" in path:
         raise Fault(f"runs can't be filtered or ordered by {key!r}; use state, group, config.…, summary_metrics.…, …")
     if column[section] == "summary":
         paths = [_path(path), _path(*path.split("."))]
     else:
         path = path.removesuffix(".value")
-        first, *rest = [part for part in path.split(".") if part != "value"]
+        # A key may be called `value` itself.
+        first, *rest = [part for part in path.split(".") if part != "value"] or [path]
         paths = [_path(path, "value"), _path(first, "value", *rest)]
     extracted = ", ".join(f"json_extract({column[section]}, ?)" for _ in paths)
     return f"coalesce({extracted})", list(paths)
@@ -144,6 +159,20 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, bool):
         return int(value)
     return json.dumps(value, separators=(",", ":")) if isinstance(value, dict | list) else value
+
+
+def _pattern(operand: Any) -> str:
+    try:
+        return re.compile(str(operand)).pattern
+    except (re.error, OverflowError, RecursionError) as error:
+        raise Fault(f"$regex is no pattern: {error}") from None
+
+
+def _n_keys(filters: Any) -> int:
+    """How many keys a filter has, inner ones too."""
+    if isinstance(filters, dict):
+        return len(filters) + sum(map(_n_keys, filters.values()))
+    return sum(map(_n_keys, filters)) if isinstance(filters, list) else 0
 
 
 def _negated(condition: Sql) -> Sql:

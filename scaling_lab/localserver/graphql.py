@@ -12,7 +12,8 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, TypeGuard, get_args, get_origin, is_typeddict
 
 from graphql import GraphQLError, OperationDefinitionNode, parse
 from graphql.language import (
@@ -30,8 +31,23 @@ MOST_SELECTIONS, DEEPEST = 1_000_000, 60
 
 Node = dict[str, Any]
 
+# Parsed once, where it is asked often; what nobody's client asks is not kept.
+LONGEST_QUERY, LONGEST_KEPT = 1_000_000, 10_000
+MOST_GAPS, LONGEST_GAP = 1000, 100
+
 # Types that stand for several: a fragment on the left applies to a node on the right.
 _INTERFACES = {"ArtifactCollection": ("ArtifactSequence", "ArtifactPortfolio")}
+
+
+# Lambdas don't say of what type an argument is. By these names it is always the same, and by all others it is text.
+_LISTS, _NUMBERS = ("names", "keys", "live_keys"), ("first", "last", "samples", "min_step", "max_step")
+_SWITCHES, _ANYTHING = ("missing_ok", "upload", "use_improved_pagination"), ("filters", "order", "specs", "desc")
+_TYPES: dict[str, Any] = {
+    **dict.fromkeys(_LISTS, list[str]),
+    **dict.fromkeys(_NUMBERS, int),
+    **dict.fromkeys(_SWITCHES, bool),
+    **dict.fromkeys(_ANYTHING, Any),
+}
 
 
 class Fault(Exception):  # noqa: N818 - a finding for the client, not a failure of the server
@@ -50,9 +66,10 @@ class Gaps:
         self._lock = threading.Lock()
 
     def note(self, name: str) -> None:
-        """Count one."""
+        """Count one; of names beyond the first MOST_GAPS, how many they are."""
+        name = name[:LONGEST_GAP]
         with self._lock:
-            self._counts[name] += 1
+            self._counts[name if name in self._counts or len(self._counts) < MOST_GAPS else "others"] += 1
 
     def counts(self) -> dict[str, int]:
         """All of them, by name."""
@@ -143,7 +160,9 @@ class _Answer:
         for name, value in given.items():
             if value is None:
                 continue
-            if _snake(name) in known:
+            if (kind := known.get(_snake(name))) is not None:
+                if not _is_of(value, kind):
+                    raise Fault(f"{place}: {name} is not of its type, {_words(kind)}")
                 arguments[_snake(name)] = value
             elif name.lower() != "clientmutationid":
                 self._gaps.note(f"{place}({name}:)")
@@ -168,16 +187,24 @@ class _Answer:
         return True
 
 
-@lru_cache(maxsize=512)
 def _parsed(text: str) -> DocumentNode:
+    if len(text) > LONGEST_QUERY:
+        raise Fault(f"a query is at most {LONGEST_QUERY:,} characters; give values as variables")
     try:
-        return parse(text, max_tokens=20_000)
+        return _kept(text) if len(text) <= LONGEST_KEPT else _parse(text)
     except (GraphQLError, RecursionError) as error:
         # The parser quotes the line of the mistake, however long it is.
         raise Fault(f"not GraphQL: {str(error)[:500]}") from None
 
 
-def _operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode:
+def _parse(text: str) -> DocumentNode:
+    return parse(text, max_tokens=20_000, no_location=True)
+
+
+_kept = lru_cache(maxsize=256)(_parse)
+
+
+def _operation(document: DocumentNode, name: object) -> OperationDefinitionNode:
     operations = [part for part in document.definitions if isinstance(part, OperationDefinitionNode)]
     named = [part for part in operations if part.name and part.name.value == name]
     named = operations if len(operations) == 1 else named
@@ -209,7 +236,7 @@ def _merge(answer: Node, name: str, value: Any) -> None:
     if isinstance(before, dict) and isinstance(value, dict):
         for inner, inner_value in value.items():
             _merge(before, inner, inner_value)
-    elif isinstance(before, list) and isinstance(value, list) and all(isinstance(item, dict) for item in before):
+    elif _are_nodes(before) and _are_nodes(value) and len(before) == len(value):
         for old, new in zip(before, value, strict=True):
             for inner, inner_value in new.items():
                 _merge(old, inner, inner_value)
@@ -217,12 +244,57 @@ def _merge(answer: Node, name: str, value: Any) -> None:
         answer[name] = value
 
 
+def _are_nodes(value: Any) -> TypeGuard[list[Node]]:
+    return isinstance(value, list) and all(isinstance(item, dict) for item in value)
+
+
 def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z]+)", lambda found: "_" + found.group(1), name).lower()
 
 
-def _parameters(resolver: Callable[..., Any]) -> tuple[frozenset[str], frozenset[str]]:
-    """Names of all that a resolver takes, and of what it can't do without."""
+def _parameters(resolver: Callable[..., Any]) -> tuple[dict[str, Any], frozenset[str]]:
+    """Types of all that a resolver takes, by name, and names of what it can't do without."""
     parameters = inspect.signature(resolver).parameters.values()
     required = (parameter.name for parameter in parameters if parameter.default is inspect.Parameter.empty)
-    return frozenset(parameter.name for parameter in parameters), frozenset(required)
+    return {parameter.name: _type_of(parameter) for parameter in parameters}, frozenset(required)
+
+
+def _type_of(parameter: inspect.Parameter) -> Any:
+    if parameter.annotation is inspect.Parameter.empty:
+        return _TYPES.get(parameter.name, str)
+    return parameter.annotation
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    """Whether a value is of a resolver's type: of these here, and those that are made of them."""
+    if isinstance(kind, UnionType):
+        return any(_is_of(value, part) for part in get_args(kind))
+    if is_typeddict(kind):
+        return isinstance(value, dict) and all(
+            key in value and _is_of(value[key], part) for key, part in kind.__annotations__.items()
+        )
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is_of(item, get_args(kind)[0]) for item in value)
+    if kind is str:
+        return isinstance(value, str) and _is_unicode(value)
+    return kind is Any or (isinstance(value, kind) and isinstance(value, bool) == (kind is bool))
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether no half of a surrogate pair is in it, which could be kept in JSON, and no name be made of then."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _words(kind: Any) -> str:
+    """A type as GraphQL writes it."""
+    if isinstance(kind, UnionType):
+        return " or ".join(_words(part) for part in get_args(kind) if part is not NoneType)
+    if is_typeddict(kind):
+        return "{" + ", ".join(f"{key}: {_words(part)}" for key, part in kind.__annotations__.items()) + "}"
+    if get_origin(kind) is list:
+        return f"[{_words(get_args(kind)[0])}]"
+    return {str: "String", int: "Int", bool: "Boolean"}.get(kind, "Any")

@@ -11,10 +11,14 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from scaling_lab.localserver.decoding import json_object, whole
 from scaling_lab.localserver.graphql import Fault
 from scaling_lab.localserver.store import EVALUATION, Row, Store
 
-MOST_SAMPLES = 100_000
+# Of a key that is of more types than W&B has, the rest are counted with the last.
+MOST_KINDS = 50
+# SQLite looks for no more words at once than this and some.
+MOST_SAMPLES, MOST_KEYS = 100_000, 500
 # Up to so many rows a run is read whole to be thinned; beyond, rows are looked up by their steps.
 READ_WHOLE = 5_000
 
@@ -25,10 +29,8 @@ def add_history(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) 
     keys = json.loads(run["history_keys"])
     step = run["last_step"]
     for line in lines:
-        content = _parsed(line)
-        step = content.get("_step", step + 1)
-        if not isinstance(step, int):
-            raise Fault(f"_step is {step!r}, not a whole number")
+        content = json_object(line, "a row")
+        step = whole(content.get("_step", step + 1), "_step")
         rows.append((run["id"], step, line))
         _note_keys(keys, content)
     if not rows:
@@ -50,8 +52,12 @@ def add_events(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) -
     rows = []
     newest = json.loads(run["system"])
     for line in lines:
-        content = _parsed(line)
-        rows.append((run["id"], float(content.get("_timestamp", 0)), line))
+        content = json_object(line, "a row")
+        moment = content.get("_timestamp", 0)
+        # SQLite takes NaN for no value.
+        if not isinstance(moment, int | float) or math.isnan(moment):
+            raise Fault("_timestamp is not a number")
+        rows.append((run["id"], float(moment), line))
         newest |= plain(content)
     connection.executemany("INSERT OR REPLACE INTO events VALUES (?, ?, ?)", rows)
     connection.execute(
@@ -62,6 +68,8 @@ def add_events(connection: sqlite3.Connection, run: Row, lines: Sequence[str]) -
 
 def add_logs(connection: sqlite3.Connection, run: Row, offset: int, lines: Sequence[str]) -> None:
     """Store lines of console output by their number."""
+    if not all(isinstance(line, str) for line in lines):
+        raise Fault("a line of console output is text")
     rows = [(run["id"], offset + place, line) for place, line in enumerate(lines)]
     connection.executemany("INSERT OR REPLACE INTO logs VALUES (?, ?, ?)", rows)
     connection.execute("UPDATE runs SET log_lines = max(log_lines, ?) WHERE id = ?", (offset + len(rows), run["id"]))
@@ -105,7 +113,10 @@ def sampled(store: Store, run: Row, specs: Any) -> list[list[dict[str, Any]]]:
 
     A spec is JSON: {"keys": […], "samples": n, "minStep": first, "maxStep": last}; one alone stands for a list of one.
     """
-    return [_sample(store, run, _spec(spec)) for spec in (specs if isinstance(specs, list) else [specs])]
+    wanted = specs if isinstance(specs, list) else [specs]
+    return [
+        _sample(store, run, spec if isinstance(spec, dict) else json_object(spec, "a sampling spec")) for spec in wanted
+    ]
 
 
 def plain(value: Any) -> Any:
@@ -120,12 +131,15 @@ def plain(value: Any) -> Any:
 
 
 def _sample(store: Store, run: Row, spec: Mapping[str, Any]) -> list[dict[str, Any]]:
-    keys = [str(key) for key in spec.get("keys") or ()]
+    keys = spec.get("keys") or []
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or len(keys) > MOST_KEYS:
+        raise Fault(f"the keys of a sampling spec are a list of names, at most {MOST_KEYS}")
     if not keys:
         return []
+    low, last = (whole(spec.get(name, end), name) for name, end in (("minStep", -(2**62)), ("maxStep", 2**62)))
     # Unlike the pages of whole rows, a spec's maxStep is itself asked for.
-    low, high = int(spec.get("minStep", -(2**62))), int(spec.get("maxStep", 2**62)) + 1
-    size = max(1, min(int(spec.get("samples", 500)), MOST_SAMPLES))
+    high = last + 1
+    size = max(1, min(whole(spec.get("samples", 500), "samples"), MOST_SAMPLES))
     if high - low <= size:
         return [plain(row) for row in _holding(page(store, run["id"], low, high, size), keys)]
     steps = _steps_with(store, run["id"], low, high, keys)
@@ -187,16 +201,6 @@ def _at(content: Mapping[str, Any], key: str) -> Any:
     return value
 
 
-def _spec(spec: Any) -> Mapping[str, Any]:
-    try:
-        content = json.loads(spec) if isinstance(spec, str) else spec
-    except ValueError as error:
-        raise Fault(f"a sampling spec is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise Fault("a sampling spec is a JSON object")
-    return content
-
-
 def _spread(items: Sequence[Any], size: int) -> list[Any]:
     """At most `size` of the items, evenly spread, with both ends."""
     if len(items) <= size:
@@ -204,16 +208,6 @@ def _spread(items: Sequence[Any], size: int) -> list[Any]:
     if size == 1:
         return [items[-1]]
     return [items[round(place * (len(items) - 1) / (size - 1))] for place in range(size)]
-
-
-def _parsed(line: object) -> dict[str, Any]:
-    try:
-        content = json.loads(line) if isinstance(line, str) else None
-    except ValueError as error:
-        raise Fault(f"a row is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise Fault("a row is a JSON object, as text")
-    return content
 
 
 def _count(connection: sqlite3.Connection, span: tuple[int, int, int]) -> int:
@@ -227,7 +221,9 @@ def _note_keys(keys: dict[str, Any], content: Mapping[str, Any]) -> None:
         entry = keys.setdefault(key, {"typeCounts": [], "monotonic": False, "previousValue": None})
         kind = _kind(value)
         count = next((count for count in entry["typeCounts"] if count["type"] == kind), None)
-        if count is None:
+        if count is None and len(entry["typeCounts"]) >= MOST_KINDS:
+            entry["typeCounts"][-1]["count"] += 1
+        elif count is None:
             entry["typeCounts"].append({"type": kind, "count": 1})
         else:
             count["count"] += 1
@@ -245,7 +241,7 @@ def flat(content: Mapping[str, Any], before: str = "") -> Iterable[tuple[str, An
 
 def _kind(value: Any) -> str:
     if isinstance(value, dict):
-        return str(value["_type"])
+        return str(value["_type"])[:100]
     if value is None:
         return "nil"
     if isinstance(value, bool):

@@ -25,7 +25,9 @@ def roots(store: Store, runs: Runs, sweeps: Sweeps, artifacts: Artifacts) -> dic
         if row is None:
             return None
 
-        def runs_of(filters: Any = None, order: Any = None, first: Any = None, after: Any = None) -> Node:
+        def runs_of(
+            filters: Any = None, order: str | None = None, first: int | None = None, after: str | None = None
+        ) -> Node:
             return runs.runs_of(row, filters, order, first, after)
 
         return {

@@ -6,8 +6,9 @@ import sqlite3
 from typing import Any
 
 from scaling_lab.localserver import storage
-from scaling_lab.localserver.graphql import Node
+from scaling_lab.localserver.graphql import Fault, Node
 from scaling_lab.localserver.nodes import node_id, paged, row_of
+from scaling_lab.localserver.storage import LONGEST_NAME
 from scaling_lab.localserver.store import Row, Store, now
 
 
@@ -63,6 +64,8 @@ class RunFiles:
             path.unlink()
 
     def _files(self, run: int, names: Any = (), pattern: str | None = None) -> list[Row]:
+        if len(pattern or "") > LONGEST_NAME:
+            raise Fault(f"no file's name is longer than {LONGEST_NAME}; give a shorter pattern")
         sql = "SELECT * FROM run_files WHERE run = ? AND bytes IS NOT NULL AND name LIKE ? ORDER BY name"
         wanted = {posixpath.normpath(name) for name in names or ()}
         return [row for row in self._store.rows(sql, (run, pattern or "%")) if not wanted or row["name"] in wanted]

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from scaling_lab.localserver import filters, history
+from scaling_lab.localserver.decoding import json_object
 from scaling_lab.localserver.graphql import Fault, Node
 from scaling_lab.localserver.nodes import connection, node_id, page_bounds, paged, row_of
 from scaling_lab.localserver.run_files import RunFiles
@@ -325,21 +326,14 @@ def _update(writer: sqlite3.Connection, run: int, values: dict[str, Any]) -> Non
 
 def _json_object(text: str | None, what: str) -> str | None:
     """JSON text of an object as the store keeps it: words for NaN and infinities, so that SQL reads it."""
-    if text is None:
-        return None
-    try:
-        content = json.loads(text)
-    except ValueError as error:
-        raise Fault(f"{what} is not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise Fault(f"{what} is a JSON object")
-    return json.dumps(history.plain(content))
+    return None if text is None else json.dumps(history.plain(json_object(text, what)))
 
 
 def _wandb_config(run: Row, keys: Any) -> dict[str, Any]:
     """What the SDK itself keeps in a config, under `_wandb`."""
-    values = json.loads(run["config"]).get("_wandb", {}).get("value", {})
-    return {key: values[key] for key in keys if key in values}
+    wrapped = json.loads(run["config"]).get("_wandb")
+    values = wrapped.get("value") if isinstance(wrapped, dict) else None
+    return {key: values[key] for key in keys if key in values} if isinstance(values, dict) else {}
 
 
 def _log_line(row: Row) -> Node:

@@ -18,6 +18,7 @@ from scaling_lab.localserver.graphql import Fault
 from scaling_lab.localserver.store import Store
 
 LARGEST_FILE_BYTES = 64 * 2**30
+LONGEST_NAME = 1024
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def plain_name(name: object) -> str:
     text = str(name)
     parts = text.split("/")
     unfit = any(sign < " " or sign in "\\\x7f" for sign in text) or {"", ".", ".."} & set(parts)
-    if not text or len(text) > 1024 or unfit:
+    if not text or len(text) > LONGEST_NAME or unfit:
         raise Fault(f"{text[:80]!r} can't be a file's name: relative, without .., \\ and control characters")
     return text
 

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from typing import Any
 
+from scaling_lab.localserver.decoding import json_object
 from scaling_lab.localserver.graphql import Fault, Node
 from scaling_lab.localserver.nodes import connection, node_id, paged, row_of
 from scaling_lab.localserver.runs import Runs, project_node
@@ -184,7 +185,7 @@ class Sweeps:
         Raises:
             Fault: 404 if agent or sweep are gone; the SDK then lets what runs end, and leaves.
         """
-        running = {name for name, runs in _object(run_state).items() if runs}
+        running = {name for name, runs in json_object(run_state or "{}", "runState").items() if runs}
         with self.store.write() as writer:
             agent = writer.execute("SELECT * FROM agents WHERE id = ?", (row_of("Agent", id),)).fetchone()
             if agent is None:
@@ -219,9 +220,8 @@ class Sweeps:
 
     def _commands(self, writer: sqlite3.Connection, sweep: Row, agent: Row, running: set[str]) -> list[dict[str, Any]]:
         if running:
-            marks = ", ".join("?" * len(running))
-            sql = f"SELECT name FROM runs WHERE project = ? AND stop_asked AND name IN ({marks})"
-            asked = {row["name"] for row in writer.execute(sql, (sweep["project"], *running))}
+            sql = "SELECT name FROM runs WHERE project = ? AND stop_asked AND name IN (SELECT value FROM json_each(?))"
+            asked = {row["name"] for row in writer.execute(sql, (sweep["project"], json.dumps(sorted(running))))}
             stopped = running if sweep["state"] == "CANCELED" else asked
             return [{"type": "stop", "run_id": name} for name in sorted(stopped)]
         if sweep["state"] in _OVER:
@@ -308,13 +308,3 @@ def _reached(trial: Row) -> int:
 def _new_name() -> str:
     """An id as the SDK makes them: eight letters and digits."""
     return "".join(secrets.choice(_LETTERS) for _ in range(8))
-
-
-def _object(text: str | None) -> dict[str, Any]:
-    try:
-        content = json.loads(text or "{}")
-    except ValueError as error:
-        raise Fault(f"not JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise Fault("not a JSON object")
-    return content

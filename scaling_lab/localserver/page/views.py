@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -213,4 +214,4 @@ def _facts(content: dict[str, Any], before: str = "") -> list[tuple[str, str]]:
 
 def _page_number(request: Request) -> int:
     text = request.query_params.get("page", "1")
-    return min(int(text), 10**6) - 1 if text.isascii() and text.isdigit() and int(text[:9]) > 0 else 0
+    return min(int(text), 10**6) - 1 if re.fullmatch(r"[1-9][0-9]{0,8}", text) else 0
