@@ -138,7 +138,10 @@ class Study:
             "versions": {"scaling-lab": "0.1.0", "python": "3.11.7", "torch": "2.13.0"},
             "git_commit": "0123456789abcdef0123456789abcdef01234567",
             "config": {"output_dir": "outputs", "model": model, "recipe": recipe},
-            "identity": {"ladder": "mini", "size": size, "seed": seed, "data.fingerprint": DATA["fingerprint"]},
+            "identity": {
+                **{f"recipe.{name}": value for name, value in recipe.items()},
+                **{"ladder": "mini", "size": size, "seed": seed, "data.fingerprint": DATA["fingerprint"]},
+            },
             "final_train_loss": 0.98 * val_loss,
             "final_val_loss": val_loss,
             "best_val_loss": val_loss,

@@ -55,6 +55,7 @@ def why_foreign(run: RemoteRun) -> str | None:
 
 def record_of(run: RemoteRun, history: History) -> RunRecord:
     """The run's record."""
+    config = _config(run.config)
     training, again = _table(history.training, metrics.TRAINING_METRICS)
     evaluations, _ = _table(history.evaluations, metrics.EVALUATION_METRICS)
     results = {
@@ -66,8 +67,9 @@ def record_of(run: RemoteRun, history: History) -> RunRecord:
         "wandb_id": run.id,
         "wandb_url": run.url,
         **{key: _fact(key, run.config[key]) for key in _FACTS if key in run.config},
+        "identity": _identity(_mapping(run.config.get("identity")), config),
         "versions": _in_order(_mapping(run.config.get("versions"))),
-        "config": _config(run.config),
+        "config": config,
         **figures_of(training, evaluations),
     }
     return RunRecord(None, results, training, evaluations, again)
@@ -103,6 +105,12 @@ def _config(config: Mapping[str, Any]) -> dict[str, Any]:
         if key in own:
             own[key] = _typed(section, own[key])
     return own
+
+
+def _identity(identity: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    """The identity, with its values as the config has them, which knows their types."""
+    typed = {f"{key}.{name}": value for key in ("recipe", "model") for name, value in _mapping(config.get(key)).items()}
+    return {name: typed[name] if typed.get(name) == value else value for name, value in identity.items()}
 
 
 def _own_config(config: Mapping[str, Any]) -> dict[str, Any]:
