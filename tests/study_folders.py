@@ -140,7 +140,10 @@ class Study:
             "config": {"output_dir": "outputs", "model": model, "recipe": recipe},
             "identity": {
                 **{f"recipe.{name}": value for name, value in recipe.items()},
-                **{"ladder": "mini", "size": size, "seed": seed, "data.fingerprint": DATA["fingerprint"]},
+                "ladder": "mini",
+                "size": size,
+                "seed": seed,
+                "data.fingerprint": DATA["fingerprint"],
             },
             "final_train_loss": 0.98 * val_loss,
             "final_val_loss": val_loss,

@@ -41,6 +41,7 @@ def server(
     from scaling_lab.localserver import find_server, leaves_when_unused
     from scaling_lab.localserver.filters import CRASHED_AFTER_SECONDS
     from scaling_lab.localserver.server import run_server
+    from scaling_lab.localserver.store import ServedError
 
     def exports(url: str, api_key: str) -> None:
         typer.echo(f"export WANDB_BASE_URL={url}\nexport WANDB_API_KEY={api_key}")
@@ -58,7 +59,12 @@ def server(
         exports(running.url, running.api_key)
         raise UsageError(f"{store}: is served already; the lines above are those of its server")
     silence = crashed_after or CRASHED_AFTER_SECONDS
-    run_server(store, host=host, port=port, crashed_after_seconds=silence, while_used=while_used, ready=say)
+    try:
+        run_server(store, host=host, port=port, crashed_after_seconds=silence, while_used=while_used, ready=say)
+    except ServedError:
+        # Another command started one at the same moment: theirs is as good.
+        if not while_used:
+            raise
 
 
 def _keep(store: Path, say: Callable[[str, str], None]) -> None:

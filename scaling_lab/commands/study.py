@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from scaling_lab.studies.as_sweep import Records
     from scaling_lab.studies.plan import StudyPlan
     from scaling_lab.studies.status import RunStatus
-    from scaling_lab.studies.sweeps import ServerMode, SweepPath
+    from scaling_lab.studies.sweeps import Server, SweepPath
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -70,38 +72,57 @@ def _run(plan: "StudyPlan", tunes: int, as_json: bool) -> None:
     from scaling_lab.tracking.results import STUDY_RESULTS_NAME
 
     name_runs(plan)
-    trained = _trained(plan)
-    analysis = analyse(*(trained.records or read_runs(plan.folder)))
-    content = write_study_results(plan, analysis)
-    scores = score(read_foretold(plan.folder), analysis)
-    outputs = plan.configs[0].output_dir
-    if tunes:
-        try_study_music(analysis.runs, outputs, tunes)
-    report = build_report(analysis, plan.folder / "report.html", scores, outputs)
-    if trained.sweep is not None:
-        _keep(plan, trained.sweep, [report, plan.folder / STUDY_RESULTS_NAME])
-    typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")
+    with _server_for(plan) as server:
+        trained = _trained(plan, server)
+        analysis = analyse(*(trained.records or read_runs(plan.folder)))
+        content = write_study_results(plan, analysis)
+        scores = score(read_foretold(plan.folder), analysis)
+        outputs = plan.configs[0].output_dir
+        if tunes:
+            try_study_music(analysis.runs, outputs, tunes)
+        report = build_report(analysis, plan.folder / "report.html", scores, outputs)
+        typer.echo(json.dumps(content, indent=2) if as_json else f"{analysis.conclusion}\nreport: {report}")
+        sys.stdout.flush()
+        if server is not None and trained.sweep is not None:
+            _keep(server, trained.sweep, [report, plan.folder / STUDY_RESULTS_NAME])
+    if trained.failure is not None:
+        raise trained.failure
     require_all_complete(trained.statuses)
 
 
 class _Trained(NamedTuple):
-    """How every run ended; their records as a server gave them, None where folders have them; and their sweep."""
+    """How every run ended; their records as a server gave them, None where folders have them; and their sweep.
+
+    `failure`: what kept the server from doing its part.
+    """
 
     statuses: "list[RunStatus]"
     records: "Records | None" = None
     sweep: "SweepPath | None" = None
+    failure: RemoteError | None = None
 
 
-def _trained(plan: "StudyPlan") -> _Trained:
-    from scaling_lab.studies.status import first_look
+@contextmanager
+def _server_for(plan: "StudyPlan") -> "Iterator[Server | None]":
+    """The server of a study's sweep, to its very end; None where nothing is left to train, or nobody tracks it."""
+    from scaling_lab.studies.sweeps import wandb_server
     from scaling_lab.tracking.wandb_run import resolve_mode
 
-    mode = resolve_mode(plan.configs[0].tracking.mode)
+    tracking = plan.configs[0].tracking
+    mode = resolve_mode(tracking.mode)
+    if (mode == "online" or mode == "local") and plan.unfinished():
+        with wandb_server(mode, plan.configs[0].tracking_store) as server:
+            yield server
+    else:
+        yield None
+
+
+def _trained(plan: "StudyPlan", server: "Server | None") -> _Trained:
+    from scaling_lab.studies.status import first_look
+
     if not plan.unfinished():
         return _Trained(first_look(plan))
-    if mode == "online" or mode == "local":
-        return _as_sweep(plan, mode)
-    return _Trained(_as_processes(plan))
+    return _Trained(_as_processes(plan)) if server is None else _as_sweep(plan, server)
 
 
 def _as_processes(plan: "StudyPlan") -> "list[RunStatus]":
@@ -113,34 +134,35 @@ def _as_processes(plan: "StudyPlan") -> "list[RunStatus]":
         return run_study(plan, Processes(plan), progress.watch)
 
 
-def _as_sweep(plan: "StudyPlan", mode: "ServerMode") -> _Trained:
+def _as_sweep(plan: "StudyPlan", server: "Server") -> _Trained:
     """The study as a W&B sweep, trained by agents, read back from the server."""
     from scaling_lab.commands.progress import StudyProgress
     from scaling_lab.studies.agents import Agents
     from scaling_lab.studies.as_sweep import find_or_create, pulled, renewed
     from scaling_lab.studies.run import run_study
-    from scaling_lab.studies.sweeps import wandb_server
+    from scaling_lab.studies.status import first_look
 
-    first = plan.configs[0]
-    with wandb_server(mode, first.tracking_store) as server:
-        sweep = find_or_create(plan, server, _say)
-        agents = Agents(plan, sweep, lambda used_up: renewed(plan, server, used_up, _say), _say)
+    sweep = find_or_create(plan, server, _say)
+    agents = Agents(plan, sweep, lambda used_up: renewed(plan, server, used_up, _say), _say)
+    try:
         with StudyProgress() as progress:
             statuses = run_study(plan, agents, progress.watch)
         return _Trained(statuses, pulled(plan, server, agents.sweep, _say), agents.sweep)
+    except RemoteError as error:
+        # What is trained is in the runs' folders, and that is all a report needs.
+        if not plan.unfinished():
+            _say(f"read from the runs' folders, for the server did not answer: {error}")
+            return _Trained(first_look(plan))
+        failure = RemoteError(f"{error}\nstudy: the same command goes on; with --tracking disabled it needs no server")
+        return _Trained(first_look(plan), failure=failure)
 
 
-def _keep(plan: "StudyPlan", sweep: "SweepPath", files: list[Path]) -> None:
+def _keep(server: "Server", sweep: "SweepPath", files: list[Path]) -> None:
     """Log report and results beside the runs; a server that fails now takes nothing from what was found."""
     from scaling_lab.studies.publish import keep_results
-    from scaling_lab.studies.sweeps import wandb_server
-    from scaling_lab.tracking.wandb_run import resolve_mode
 
-    tracking = plan.configs[0].tracking
-    mode = "local" if resolve_mode(tracking.mode) == "local" else "online"
     try:
-        with wandb_server(mode, plan.configs[0].tracking_store) as server:
-            keep_results(server.source(sweep), sweep.id, files)
+        keep_results(server.source(sweep), sweep.id, files)
     except RemoteError as error:
         _say(f"report and results were not kept on the server: {error}")
 

@@ -116,8 +116,10 @@ def require_key() -> None:
 
 
 def require_store(store: Path) -> None:
-    """Refuse a local store that isn't there: a server would begin it anew. Raises UsageError."""
-    if not store.is_dir():
+    """Refuse a local store that isn't there: a server would begin it anew, in any folder. Raises UsageError."""
+    from scaling_lab.localserver.store import STORE_FILE
+
+    if not (store / STORE_FILE).exists():
         raise UsageError(
             f"{store}: no local store of runs, and no API key of W&B's at hand; give the --store that runs were logged "
             "to, or log in to W&B (`wandb login`)"
@@ -262,7 +264,7 @@ def told_as_ours(place: str) -> Iterator[None]:
     except wandb.errors.AuthenticationError as error:
         raise RemoteError(
             f"{place}: {_words(error)}; check the address (WANDB_BASE_URL) and the key (`wandb login`, or "
-            "WANDB_API_KEY), or read this machine's runs with --tracking local"
+            "WANDB_API_KEY), or do without W&B by --tracking local"
         ) from None
     except wandb.errors.UsageError as error:
         raise UsageError(f"{place}: {_words(error)}; log in with `wandb login`, or give --tracking local") from None
@@ -302,8 +304,8 @@ def _cure(status: int) -> str:
     if status == 404:
         return "check --entity, --project and WANDB_BASE_URL"
     if status == 429:
-        return "the server is asked too often: wait some minutes; what was pulled is kept"
-    return "check that the server can be reached, and try again; what was pulled is kept"
+        return "the server is asked too often: wait some minutes; what was done is kept"
+    return "check that the server can be reached, and try again; what was done is kept"
 
 
 def _words(error: BaseException) -> str:

@@ -8,6 +8,6 @@ lets requests in, `page` shows it to people, `server` and `serving` run it. Noth
 but `errors`: the folder could be lifted out whole.
 """
 
-from scaling_lab.localserver.serving import LocalServer, find_server, leaves_when_unused, serving
+from scaling_lab.localserver.serving import LocalServer, find_server, leaves_when_unused, serving, was_served_at
 
-__all__ = ["LocalServer", "find_server", "leaves_when_unused", "serving"]
+__all__ = ["LocalServer", "find_server", "leaves_when_unused", "serving", "was_served_at"]

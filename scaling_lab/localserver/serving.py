@@ -54,15 +54,18 @@ class LocalServer:
 
 
 @contextmanager
-def serving(store: Path) -> Iterator[LocalServer]:
+def serving(store: Path, url: str | None = None) -> Iterator[LocalServer]:
     """The server of a store, running for as long as the block does, or longer if others use it.
 
+    Args:
+        url: where to start it, if it doesn't answer; absent, where it was, or at another port.
+
     Raises:
-        UsageError: if the store can't be written.
+        UsageError: if the store can't be written, or its key is none.
         RemoteError: if no server comes up.
     """
     with _using(store):
-        server = find_server(store) or _start(store)
+        server = find_server(store) or _start(store, urlsplit(url).port if url else None)
         ended = threading.Event()
         threading.Thread(target=_watch, args=(store, server, ended), name="local-server", daemon=True).start()
         try:
@@ -84,6 +87,14 @@ def find_server(store: Path) -> LocalServer | None:
     # Another server may have taken the port since. It doesn't know this store's key, and is not told it.
     knows_key = hmac.compare_digest(said.encode(), proof_of_key(api_key, challenge).encode())
     return LocalServer(url, api_key) if knows_key else None
+
+
+def was_served_at(store: Path, url: str) -> bool:
+    """Whether this is the address of a store's server, the last time that it had one."""
+    try:
+        return json.loads((store / ADDRESS_FILE).read_bytes())["url"] == url
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 def leaves_when_unused(store: Path) -> bool:
@@ -138,9 +149,11 @@ def _say(words: str) -> None:
 
 def _start(store: Path, port: int | None = None) -> LocalServer:
     """Start a server that leaves with its last user, and wait until it answers. `port`: absent, any that is free."""
+    api_key_of(store)  # what is wrong with it is said here, and not in the server's log
     command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(store), "--while-used"]
     command += [] if port is None else ["--port", str(port)]
     with (store / LOG_FILE).open("ab") as log:
+        n_said = log.tell()
         # A session of its own: Ctrl-C is for the command, and the server still takes its last rows.
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, env=_environment()
@@ -151,12 +164,13 @@ def _start(store: Path, port: int | None = None) -> LocalServer:
         # Two commands may start one at once: the slower finds the store locked and ends, and both use the other's.
         if (server := find_server(store)) is not None:
             return server
-        if process.poll() not in (None, 0, UsageError.exit_code):
+        if process.poll() not in (None, 0):
             break
         time.sleep(POLL_SECONDS)
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
-    raise RemoteError(f"{store}: the local server did not start; its own words are in {store / LOG_FILE}")
+    words = (store / LOG_FILE).read_bytes()[n_said:].decode(errors="replace").strip().splitlines()
+    raise RemoteError(f"{store}: the local server did not start: {words[-1] if words else 'it said nothing'}")
 
 
 def _environment() -> dict[str, str]:

@@ -8,6 +8,7 @@
 Writing goes through one connection, one transaction at a time; each thread reads through a connection of its own.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import hmac
@@ -25,6 +26,7 @@ from typing import Any
 
 from scaling_lab.errors import CheckpointError, UsageError
 
+STORE_FILE, KEY_FILE = "store.sqlite", "key"
 SCHEMA_VERSION = 2
 
 # The condition of a line that holds an evaluation. It stands in an index, and a query must repeat it to the letter.
@@ -118,6 +120,7 @@ CREATE TABLE artifact_uses (
 );
 CREATE INDEX artifact_uses_by_run ON artifact_uses (run);
 """
+_KEY = re.compile(r"local-[0-9a-f]{40}")
 # What makes a store of an earlier version one of the next.
 _CHANGES = {1: "ALTER TABLE trials ADD COLUMN reached INTEGER NOT NULL DEFAULT -1;"}
 _EVALUATIONS = f"CREATE INDEX evaluations ON history (run, step) WHERE {EVALUATION};"
@@ -125,11 +128,16 @@ _EVALUATIONS = f"CREATE INDEX evaluations ON history (run, step) WHERE {EVALUATI
 Row = sqlite3.Row
 
 
+class ServedError(UsageError):
+    """Another process serves the store."""
+
+
 class Store:
     """A store, open and locked by this process. `folder` is made if it doesn't exist.
 
     Raises:
-        UsageError: if another process serves it, it can't be written, or a later version made it.
+        ServedError: if another process serves it.
+        UsageError: if it can't be written, or a later version made it.
         CheckpointError: if it is damaged.
     """
 
@@ -148,7 +156,7 @@ class Store:
             self._prepare()
         except sqlite3.DatabaseError as error:
             self._lock.close()
-            path = folder / "store.sqlite"
+            path = folder / STORE_FILE
             raise CheckpointError(f"{path}: can't be opened ({error}); bring a copy back, or move it away") from None
 
     @contextmanager
@@ -192,7 +200,7 @@ class Store:
     def _connect(self) -> sqlite3.Connection:
         # Transactions are begun by hand, and the connection of a thread that ended is closed by whoever collects it.
         connection = sqlite3.connect(
-            self.folder / "store.sqlite", timeout=30, isolation_level=None, check_same_thread=False
+            self.folder / STORE_FILE, timeout=30, isolation_level=None, check_same_thread=False
         )
         connection.row_factory = sqlite3.Row
         # In WAL mode a killed process loses nothing committed; only a power cut may take the last transactions.
@@ -213,22 +221,36 @@ class Store:
 
 
 def api_key_of(folder: Path) -> str:
-    """The store's API key, made when it is first asked for; in the form that the SDK takes of a private server."""
-    path = folder / "key"
+    """The store's API key, made when it is first asked for; in the form that the SDK takes of a private server.
+
+    Raises:
+        UsageError: if it can't be written, or is none: an empty one would let everybody in.
+    """
+    path = folder / KEY_FILE
     try:
-        # Made whole under another name first: a second process may read it at this very moment.
-        aside = folder / f".key.{secrets.token_hex(4)}"
+        if not path.exists():
+            _make_key(path)
+        key = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "is not text"
+        raise UsageError(f"{path}: can't be read or written ({problem}); give another --store") from None
+    if not _KEY.fullmatch(key):
+        raise UsageError(f"{path}: holds no key; remove it, and a new one is made")
+    return key
+
+
+def _make_key(path: Path) -> None:
+    # Made whole under another name first: a second process may read it at this very moment, and the power may go.
+    aside = path.with_name(f".{KEY_FILE}.{secrets.token_hex(4)}")
+    try:
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             stream.write(f"local-{secrets.token_hex(20)}\n")
-        try:
+            stream.flush()
+            os.fsync(stream.fileno())
+        with contextlib.suppress(FileExistsError):  # the other process was faster, and its key is as good
             os.link(aside, path)
-        except FileExistsError:
-            return path.read_text().strip()
-        finally:
-            aside.unlink()
-        return path.read_text().strip()
-    except OSError as error:
-        raise UsageError(f"{path}: can't be written ({error.strerror}); give another --store") from None
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def proof_of_key(api_key: str, challenge: str) -> str:
@@ -256,7 +278,7 @@ def _lock_folder(folder: Path) -> Any:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()
-        raise UsageError(
+        raise ServedError(
             f"{folder}: another process serves this store; use that one, or give another --store"
         ) from None
     return lock

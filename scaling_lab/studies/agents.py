@@ -73,15 +73,15 @@ class Agents:
 
     def stop(self) -> None:
         """Have every trial stop, also one that lost its agent: it writes a checkpoint. What is left then is killed."""
+        deadline = time.monotonic() + STOP_SECONDS
+        # Agents hand the signal on. A trial that got it twice would not stay for its checkpoint.
+        told = {trial for agent in self._at_work for trial in _children(agent.pid)}
         for agent in self._at_work:
             agent.terminate()
-        orphans = self._orphans()
-        _send(signal.SIGTERM, orphans)
-        deadline = time.monotonic() + STOP_SECONDS
-        for agent in wait_for(self._at_work, STOP_SECONDS):
-            _send(signal.SIGKILL, _children(agent.pid))
-            agent.kill()
-        while (left := self._orphans()) and time.monotonic() < deadline:
+        while (left := self._left()) and time.monotonic() < deadline:
+            orphans = set(self._orphans())
+            _send(signal.SIGTERM, orphans - told)
+            told |= orphans
             time.sleep(POLL_SECONDS)
         _send(signal.SIGKILL, left)
 
@@ -116,6 +116,11 @@ class Agents:
             has_spare = self._n_lacking <= self._spare
             hope = "another takes its place" if has_spare else "others were, and no run got further"
             self._say(f"an agent was lost (exit code {agent.returncode}); {hope}")
+
+    def _left(self) -> list[int]:
+        """The processes of trials and agents that are still there."""
+        agents = [agent.pid for agent in self._at_work if agent.poll() is None]
+        return [*(trial for agent in agents for trial in _children(agent)), *agents, *self._orphans()]
 
     def _orphans(self) -> list[int]:
         """The processes of trials that go on though their agent was lost: they are in its session."""

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from scaling_lab.config.schema import RunConfig, TrackingMode
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.localserver import serving
+from scaling_lab.localserver import serving, was_served_at
 from scaling_lab.tracking import metrics
 from scaling_lab.tracking.guard import Guard
 
@@ -129,9 +129,13 @@ class WandbRun:
 
         tracking, identity = self._config.tracking, self._identity
         address: dict[str, Any] = {}
+        store = self._config.tracking_store
         if self.mode == "local":
-            server = self._server.enter_context(serving(self._config.tracking_store))
+            server = self._server.enter_context(serving(store))
             address = {"base_url": server.url, "api_key": server.api_key}
+        elif self.mode == "online" and was_served_at(store, base_url()):
+            # A study's own: it is there for as long as a trial needs it, whatever becomes of the study.
+            self._server.enter_context(serving(store, base_url()))
         live = self.mode == "local" or urlsplit(base_url()).hostname in ("127.0.0.1", "localhost", "::1")
         self._run = wandb.init(
             project=tracking.project,

@@ -78,6 +78,23 @@ def test_a_stopped_study_goes_on_with_the_same_sweep_and_the_same_runs(desk: Des
     assert desk.trials(sweep) == [("tiny", "finished", LONG_STEPS), ("small", "finished", LONG_STEPS)]
 
 
+def test_a_killed_study_goes_on_with_the_trials_that_outlived_it_and_their_server(desk: Desk) -> None:
+    arguments = (*STUDY, *LONG, "--sizes", "tiny,small", "--jobs", "2", "--tunes", "0")
+    study = desk.begin(*arguments)
+    names = ("mini-tiny-seed0", "mini-small-seed0")
+    wait_until(lambda: all(len(desk.steps(name)) > 5 for name in names), WAIT_SECONDS, "two runs that train")
+    study.kill()
+    study.communicate(timeout=60)
+    ended = desk.run(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert "the server lacks" not in ended.stderr
+    for name in names:
+        assert desk.steps(name) == list(range(1, LONG_STEPS + 1))
+    assert sorted(desk.trials(desk.sweep())) == [("small", "finished", LONG_STEPS), ("tiny", "finished", LONG_STEPS)]
+    results = json.loads((desk.folder / "outputs/scaling_study/scaling_study_results.json").read_text())
+    assert (len(results["runs"]), results["left_out"]) == (2, [])
+
+
 def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: Desk) -> None:
     server = RunningServer(desk.folder / "outputs/local-wandb", desk.home, crashed_after_seconds=10).start()
     study = desk.begin(*STUDY, *LONG, "--sizes", "tiny", "--jobs", "1")
@@ -94,6 +111,33 @@ def test_an_agent_lost_with_its_trial_is_replaced_and_the_trial_goes_on(desk: De
     assert desk.steps(name) == list(range(1, LONG_STEPS + 1))
     assert desk.results(name)["wandb_id"] == run_id
     assert desk.trials(desk.sweep()) == [("tiny", "finished", LONG_STEPS)]
+    server.stop()
+
+
+def test_a_server_that_refuses_in_the_middle_costs_no_report_and_the_same_command_goes_on(desk: Desk) -> None:
+    server = RunningServer(desk.folder / "store", desk.home).start()
+    desk.told = {"WANDB_BASE_URL": server.url, "WANDB_API_KEY": server.api_key}
+    sizes = ("tiny", "small", "medium")
+    arguments = (*STUDY, *LONG, "--tracking", "online", "--sizes", ",".join(sizes), "--jobs", "1", "--tunes", "0")
+    study = desk.begin(*arguments)
+    wait_until(lambda: desk.steps("mini-small-seed0"), WAIT_SECONDS, "the second of the three")
+    server.stop()
+    key = desk.folder / "store/key"
+    right = key.read_text()
+    key.write_text(f"local-{'0' * 40}\n")
+    server.start()
+    _, said = study.communicate(timeout=WAIT_SECONDS)
+    assert study.returncode == 4, said
+    assert "study: the same command goes on; with --tracking disabled it needs no server" in said
+    assert "Traceback" not in said
+    assert "mini-medium-seed0" in (desk.folder / "outputs/scaling_study/report.html").read_text()
+
+    server.stop()
+    key.write_text(right)
+    server.start()
+    ended = desk.run(*arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert {desk.results(f"mini-{size}-seed0")["state"] for size in sizes} == {"complete"}
     server.stop()
 
 
