@@ -122,6 +122,15 @@ def test_what_cannot_be_asked_is_told(arguments: tuple[str, ...], words: str, sc
     assert words in ended.err
 
 
+@pytest.mark.parametrize("command", ["report", "tune"])
+def test_no_folder_becomes_a_store_because_it_is_read(command: str, scaling_lab: CommandLine, folder: Path) -> None:
+    (folder / "mine").mkdir()
+    ended = scaling_lab(command, "--project", "p", "--tracking", "local", "--store", "mine")
+    assert ended.code == 2
+    assert "mine: no local store of runs" in ended.err
+    assert list((folder / "mine").iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -17,7 +17,7 @@ import uvicorn
 from server_client import Client
 from servers import RunningServer, wait_until
 
-from scaling_lab.errors import UsageError
+from scaling_lab.errors import RemoteError, UsageError
 from scaling_lab.files import is_locked
 from scaling_lab.localserver import find_server, serving
 from scaling_lab.localserver.server import PORT, UNUSED_POLL_SECONDS, AnnouncedServer, leave_when_unused
@@ -174,6 +174,23 @@ def test_one_process_serves_a_store(server: RunningServer) -> None:
     assert second.stdout == f"export WANDB_BASE_URL={server.url}\nexport WANDB_API_KEY={server.api_key}\n"
     assert "is served already; the lines above are those of its server" in second.stderr
     assert "Traceback" not in second.stderr
+
+
+@pytest.mark.parametrize("content", ["", "\n", "short", "local-" + "g" * 40])
+def test_a_store_whose_key_is_none_is_not_served(tmp_path: Path, content: str) -> None:
+    (tmp_path / "key").write_text(content)
+    command = [sys.executable, "-m", "scaling_lab", "server", "--store", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    said = f"{tmp_path / 'key'}: holds no key; remove it, and a new one is made"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", f"{said}\n")
+    with pytest.raises(UsageError, match="holds no key"), serving(tmp_path):
+        raise AssertionError
+
+
+def test_what_keeps_a_server_from_starting_is_told_by_who_needs_it(tmp_path: Path) -> None:
+    (tmp_path / "store.sqlite").write_bytes(b"no store at all, whatever its name")
+    with pytest.raises(RemoteError, match=r"did not start: .*store\.sqlite: can't be opened"), serving(tmp_path):
+        raise AssertionError
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

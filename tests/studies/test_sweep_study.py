@@ -30,7 +30,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_a_study_is_a_sweep_of_two_agents_and_its_report_is_that_of_the_project(desk: Desk) -> None:
     first = desk.run(*STUDY, *SHORT)
     assert first.returncode == 0, first.stderr
-    assert "not on the server" not in first.stderr
+    assert "not kept on the server" not in first.stderr
     assert "the server lacks" not in first.stderr
     sweep = desk.sweep()
     assert desk.trials(sweep) == [(size, "finished", 8) for size in ("tiny", "small", "medium", "large", "xl")]
