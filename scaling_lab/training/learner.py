@@ -23,7 +23,7 @@ from scaling_lab.training.compiled import compile_blocks, compiler_failed
 from scaling_lab.training.device import Machine, Moment
 from scaling_lab.training.distributed import World
 from scaling_lab.training.evaluation import Evaluation, evaluate
-from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
+from scaling_lab.training.optimizer import build_optimizer
 from scaling_lab.training.parametrization import scale_weights, width_ratio
 from scaling_lab.training.plan import RunPlan
 from scaling_lab.training.schedule import learning_rate_at
@@ -80,8 +80,7 @@ class Learner:
         self._begun: deque[_StepBegun] = deque()
         self._diverged = torch.zeros((), device=machine.device)
         if self._ahead:
-            # Where torch's scaler of gradients tells a fused optimizer to change nothing: by a 1.
-            setattr(self.optimizer, "found_inf", self._diverged)  # noqa: B010 - no attribute that its class names
+            self.optimizer.found_inf = self._diverged
             if config.machine.compile:
                 compile_blocks(self.model)
         self.stream = TrainingStream(
@@ -153,7 +152,7 @@ class Learner:
         begin = Moment(self.machine)
         batch = self.stream.batch(step)
         learning_rate = learning_rate_at(step, self.plan.n_steps, self.config.recipe)
-        set_learning_rate(self.optimizer, learning_rate)
+        self.optimizer.learning_rate = learning_rate
         loss = self._gradient_that_fits(batch, may_stop)
         figures = self.update(step, loss).to("cpu", non_blocking=True)
         self._begun.append(_StepBegun(step, batch.lengths, learning_rate, figures, begin, Moment(self.machine)))
@@ -185,7 +184,7 @@ class Learner:
         else:
             self._require_finite(step + 1, figures)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         return figures
 
     def _gradient_that_fits(self, batch: Batch, may_stop: Callable[[], None]) -> torch.Tensor:
@@ -208,7 +207,7 @@ class Learner:
                 self.world.add_up(self.model, loss)
                 return loss
             # Only here is the error gone, and with it all that its traceback held.
-            self.optimizer.zero_grad(set_to_none=True)
+            self.optimizer.zero_grad()
             self.machine.free_memory()
             self._shrink(max(batch.lengths), reason)
 

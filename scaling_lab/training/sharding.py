@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from scaling_lab.model.transformer import Transformer
+from scaling_lab.training.optimizer import AdamW
 
 
 def shard_model(model: Transformer, device: torch.device, n_processes: int) -> None:
@@ -55,14 +56,14 @@ def load_weights(model: torch.nn.Module, weights: dict[str, torch.Tensor]) -> No
     model.load_state_dict({name: _part(weight, own[name]) for name, weight in weights.items()})
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+def load_optimizer(optimizer: AdamW, state: dict[str, Any]) -> None:
     """Give the optimizer of a sharded model its parts of a whole state."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    parameters = [parameter for group in optimizer.groups for parameter in group.parameters]
     parts = {
         number: {name: _part(tensor, parameters[number]) for name, tensor in means.items()}
         for number, means in state["state"].items()
     }
-    optimizer.load_state_dict({**state, "state": parts})
+    optimizer.load_state_dict({"state": parts})
 
 
 def _part(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:

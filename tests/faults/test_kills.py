@@ -23,11 +23,9 @@ pytestmark = pytest.mark.slow
 N_KILLS = 50
 N_STEPS = 900
 
-# Forks the processes that train from one that has imported torch already, and what torch imports for its first
-# optimizer; each is killed at a moment drawn at random.
+# Forks the processes that train from one that has imported torch already; each is killed at a moment drawn at random.
 KILLS = """
 import os, random, signal, sys, time
-import torch._dynamo
 from pathlib import Path
 from scaling_lab.config import load_config
 from scaling_lab.tracking.journal import read_journal

@@ -13,7 +13,7 @@ from scaling_lab.config.schema import ModelConfig
 from scaling_lab.errors import UsageError
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.training.loop import train
-from scaling_lab.training.optimizer import build_optimizer, set_learning_rate
+from scaling_lab.training.optimizer import build_optimizer
 from scaling_lab.training.parametrization import scale_weights
 
 VOCAB = 31
@@ -35,7 +35,6 @@ def coordinates(width: int, mup: bool, seed: int) -> dict[str, float]:
     tokens = torch.randint(VOCAB, (257,), generator=torch.Generator().manual_seed(seed))
     before = observed(model, tokens[:-1])
     for _ in range(STEPS):
-        set_learning_rate(optimizer, recipe.learning_rate)
         (model.loss(tokens[:-1], tokens[1:], [128, 128]) / 256).backward()
         optimizer.step()
         optimizer.zero_grad()
