@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -99,6 +100,14 @@ def running_server(folder: Path, **options: Any) -> Iterator[RunningServer]:
     finally:
         server.stop()
     assert gaps == {}
+
+
+def give_own_port(store: Path) -> None:
+    """Have a store served where no other test's server would go while this one is killed and started again."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    store.mkdir(parents=True, exist_ok=True)
+    (store / "server.json").write_text(json.dumps({"url": f"http://127.0.0.1:{port}", "usual_port": port}))
 
 
 def wait_until(condition: Any, seconds: float = 60, what: str = "it") -> Any:

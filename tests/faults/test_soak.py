@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from servers import give_own_port
 from study_desk import STUDY, Desk, new_desk
 
 from scaling_lab.tracking.journal import read_journal
@@ -30,6 +31,7 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def test_every_trial_of_a_study_is_complete_once_whatever_is_killed(desk: Desk, request: pytest.FixtureRequest) -> None:
     n_trials, seconds = request.config.option.soak_trials, request.config.option.soak_seconds
     sizes, seeds = SIZES[: min(n_trials, len(SIZES))], range(n_trials // len(SIZES) or 1)
+    give_own_port(desk.folder / "outputs/local-wandb")
     study = desk.begin(
         *(*STUDY, "--sizes", ",".join(sizes), "--seeds", ",".join(map(str, seeds)), "--jobs", "2", "--tunes", "0"),
         *("--tokens", str(BATCH_TOKENS * N_STEPS), "--batch-size-tokens", str(BATCH_TOKENS)),

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import uvicorn
 from server_client import Client
-from servers import RunningServer, wait_until
+from servers import RunningServer, give_own_port, wait_until
 
 from scaling_lab.errors import RemoteError, UsageError
 from scaling_lab.files import is_locked
@@ -116,6 +116,7 @@ def test_a_server_that_dies_under_its_users_is_started_again_where_it_was(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
+    give_own_port(store)
     with serving(store) as server:
         os.kill(json.loads((store / "server.json").read_text())["pid"], signal.SIGKILL)
         wait_until(lambda: find_server(store) is None, what="its end")
@@ -128,6 +129,7 @@ def test_a_server_that_can_not_be_started_again_is_tried_until_it_can(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     store = tmp_path / "store"
+    give_own_port(store)
     with serving(store) as server:
         (store / "store.sqlite").rename(store / "elsewhere")
         (store / "store.sqlite").mkdir()
