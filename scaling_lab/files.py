@@ -35,6 +35,11 @@ def leads_nowhere(path: Path) -> bool:
     return os.path.islink(path) and not os.path.exists(path)
 
 
+def what_to_do(error: OSError) -> str:
+    """What whoever meets an error in writing is told to do about it."""
+    return "free some space" if error.errno in NO_ROOM else "mend that"
+
+
 def not_written(path: Path, error: OSError, otherwise: str) -> StorageError | UsageError:
     """What to raise of an error in writing `path`; `otherwise` is what to do about any but a disk that is full."""
     reason = f"{path}: can't be written ({error.strerror or error})"
