@@ -11,6 +11,7 @@ import pytest
 import torch
 from cli_in_process import CommandLine
 from corpora import TUNE_CHARACTERS, write_tunes
+from small_disks import small_disk
 
 
 def test_tunes_are_written_and_told(run_dir: Path, scaling_lab: CommandLine) -> None:
@@ -103,7 +104,10 @@ def with_another_tokenizer(_: Path) -> None:
     ("harm", "words"),
     [
         (shutil.rmtree, "is no run's folder"),
-        (without_best_model, "is complete, and its best_model.pt is gone; put the file back, or remove the run's folder"),
+        (
+            without_best_model,
+            "is complete, and its best_model.pt is gone; put the file back, or remove the run's",
+        ),
         (before_its_first_evaluation, "has no best_model.pt yet"),
         (with_a_folder_as_configuration, "outputs/mini-tiny-seed0/config.yaml: is no file; put the run's own there"),
         (without_meta, "names no tokenizer that can be read here"),
@@ -144,6 +148,16 @@ def test_a_name_that_is_no_run_is_answered_with_those_that_are(run_dir: Path, sc
     ended = scaling_lab("sample", "--run", "mini-xl")
     assert ended.code == 2
     assert "outputs holds mini-tiny-seed0" in ended.err
+
+
+def test_tunes_that_a_full_disk_has_no_room_for_are_no_mistake_of_the_users(
+    run_dir: Path, scaling_lab: CommandLine, folder: Path
+) -> None:
+    with small_disk(folder / "disk") as disk:
+        disk.fill()
+        ended = scaling_lab("sample", "--run", str(run_dir), "-n", "1", "--out", str(disk.path / "mine"))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith("mine: can't be written (No space left on device); free some space and run it again\n")
 
 
 class Malicious:
