@@ -169,3 +169,29 @@ def test_runs_of_a_study_are_named_by_plain_paths(run: Path, scaling_lab: Comman
     ended = scaling_lab("report", "--json")
     (left_out,) = json.loads(ended.out)["left_out"]
     assert left_out["reason"].startswith(f"{run}/metrics.jsonl:8: ")
+
+
+def test_a_study_says_of_a_run_that_lost_rows_what_helps(run: Path, scaling_lab: CommandLine) -> None:
+    words = end_the_journal_at_13(run)
+    ended = scaling_lab("study", *SETTINGS, "--sizes", "tiny", "--tunes", "0")
+    assert ended.code == 1
+    assert last_line(ended).startswith(f"{run.name}: failed: {run}/{words}")
+    assert last_line(ended).endswith(ANEW)
+    assert "Left out: 1 run; the report says why." in ended.out
+
+
+@pytest.mark.parametrize("harm", [Path.mkdir, lambda path: path.write_text('{"predictions": [{"n": 1}]}')])
+def test_predictions_that_can_not_be_read_take_their_scores_alone_from_a_study(
+    run: Path, scaling_lab: CommandLine, harm: Callable[[Path], object]
+) -> None:
+    study = Path("outputs/scaling_study")
+    study.mkdir()
+    harm(study / "predictions.json")
+    ended = scaling_lab("study", *SETTINGS, "--sizes", "tiny", "--tunes", "0")
+    assert ended.code == 0
+    words = (
+        f"the report is without scores of predictions: {study}/predictions.json: not what scaling-lab predict writes"
+    )
+    assert last_line(ended).startswith(words)
+    assert ended.out.endswith(f"report: {study}/report.html\n")
+    assert (study / "report.html").is_file()
