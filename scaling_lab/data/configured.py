@@ -16,8 +16,7 @@ def default_data_dir() -> Path:
 
     Raises `DataError` where the guide's is a link that leads nowhere.
     """
-    is_missing(GUIDE_DIR)
-    return GUIDE_DIR if GUIDE_DIR.is_dir() else CORE_DIR
+    return CORE_DIR if is_missing(GUIDE_DIR) else GUIDE_DIR
 
 
 def prepared_data_dir(directory: Path | None) -> Path:

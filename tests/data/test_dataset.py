@@ -1,4 +1,7 @@
+import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -134,10 +137,11 @@ def test_a_link_that_leads_nowhere_is_named_and_not_taken_for_absent(small, name
 
 
 @pytest.mark.parametrize("name", ["val/data.json", "meta.json"])
-def test_a_folder_in_the_place_of_a_file_is_named_and_not_taken_for_absent(small, name: str):
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named_and_not_taken_for_absent(small, name: str, make: Callable[[Path], None]):
     (small.root / name).unlink()
-    (small.root / name).mkdir()
-    with pytest.raises(DataError, match=rf"{small.root / name}: is a folder, and the data would be others without"):
+    make(small.root / name)
+    with pytest.raises(DataError, match=rf"{small.root / name}: is no file, and the data would be others without it"):
         open_dataset(small.root)
 
 

@@ -248,8 +248,8 @@ def find_splits(directory: Path) -> dict[str, Path]:
 
 def is_file_there(path: Path) -> bool:
     """Whether the data have such a file. Raises `DataError` where its name is there and no file: it isn't left out."""
-    if path.is_dir():
-        raise DataError(f"{path}: is a folder, and the data would be others without that file; put the file there")
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file, and the data would be others without it; put the file there")
     return not is_missing(path)
 
 
