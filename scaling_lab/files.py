@@ -11,10 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from scaling_lab.errors import StorageError, UsageError
+
 # The errors of a full disk, a spent quota, and a file beyond what a file may be.
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# Those of a path that can't be one, or that its owner keeps to himself.
-NO_PATH = (errno.ENAMETOOLONG, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
+# Those of a path that can't be one, where something else is already, or that its owner keeps to himself.
+NO_PATH = (
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP),
+    *(errno.EACCES, errno.EPERM, errno.EROFS),
+)
 # How the name of a file ends that is not whole yet.
 UNFINISHED = ".unfinished"
 
@@ -25,22 +30,50 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def leads_nowhere(path: Path) -> bool:
+    """Whether it is a link to what isn't there: on a disk that isn't mounted, say. That is not the same as absent."""
+    return os.path.islink(path) and not os.path.exists(path)
+
+
+def what_to_do(error: OSError) -> str:
+    """What whoever meets an error in writing is told to do about it."""
+    return "free some space" if error.errno in NO_ROOM else "mend that"
+
+
+def not_written(path: Path, error: OSError, otherwise: str) -> StorageError | UsageError:
+    """What to raise of an error in writing `path`; `otherwise` is what to do about any but a disk that is full."""
+    reason = f"{path}: can't be written ({error.strerror or error})"
+    if error.errno in NO_ROOM:
+        return StorageError(f"{reason}; free some space and run it again")
+    return UsageError(f"{reason}; {otherwise}")
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """An error of the disk that names no file, or one that isn't whole yet, names `path`, which it was to become."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or str(error.filename).endswith(UNFINISHED):
+            error.filename = str(path)
+        raise
+
+
 @contextmanager
 def written_whole(path: Path) -> Iterator[BinaryIO]:
     """A stream whose bytes appear under `path` all at once when the block ends, and not at all if it raises."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(name, 0o644)  # mkstemp's 0600 would shut out the colleagues who share the folder
-        os.replace(name, path)
-    except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # of a write that failed: it doesn't say which
-            error.filename = str(path)
-        raise
+    with _told(path):
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
+        try:
+            with os.fdopen(handle, "wb") as stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.chmod(name, 0o644)  # mkstemp's 0600 would shut out the colleagues who share the folder
+            os.replace(name, path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
 
 
 def clear_unfinished(folder: Path) -> None:
@@ -57,9 +90,10 @@ def folder_aside(folder: Path) -> Iterator[Path]:
     """
     aside = folder.parent / f".{folder.name}.tmp"
     shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir()
     try:
-        yield aside
+        with _told(folder):
+            aside.mkdir()
+            yield aside
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -18,6 +18,7 @@ from scaling_lab.commands.comparison import compare_studies
 from scaling_lab.commands.output_paths import written_to
 from scaling_lab.commands.pull_options import Entity, Filter, Group, Project, Store, Sweep, Tracking
 from scaling_lab.commands.report_formats import Formats, chosen_formats, require_writable, targets_of
+from scaling_lab.commands.scores import try_scores
 from scaling_lab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -103,7 +104,6 @@ def report(
         require_writable(targets)
     from scaling_lab.report.exports import write_report
     from scaling_lab.studies.analysis import analyse, study_results
-    from scaling_lab.studies.foretelling import read_foretold, score
 
     show = open_page if open_it else None
     if watch:
@@ -112,8 +112,9 @@ def report(
         analysis, interrupted = watch_page(runs, targets.files["html"], every or EVERY_SECONDS, show)
     else:
         analysis, interrupted = analyse(*runs.read()), False
+    scores = try_scores(runs.folder, analysis)
     with written_to(targets.paths()[0]):
-        exported = write_report(analysis, targets, score(read_foretold(runs.folder), analysis))
+        exported = write_report(analysis, targets, scores)
     if publish and project:
         _publish(analysis, project, entity, runs.mode, sweep or group)
     typer.echo(json.dumps(study_results(analysis), indent=2) if as_json else _told(analysis, exported))

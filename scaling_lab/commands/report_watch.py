@@ -10,11 +10,11 @@ from pathlib import Path
 
 from scaling_lab.commands.chosen_runs import ChosenRuns
 from scaling_lab.commands.output_paths import written_to
+from scaling_lab.commands.scores import try_scores
 from scaling_lab.errors import RemoteError, ScalingLabError
 from scaling_lab.history.runs import NOT_BEGUN, LeftOut, RunRecord, names_its_runs
 from scaling_lab.report import build_report
 from scaling_lab.studies.analysis import StudyAnalysis, analyse
-from scaling_lab.studies.foretelling import read_foretold, score
 from scaling_lab.studies.selection import why_unusable
 from scaling_lab.tracking.metrics import TRAIN_STEP
 
@@ -40,8 +40,9 @@ def watch_page(
     try:
         for found in Watch(runs, every_seconds).analyses():
             is_first, analysis = analysis is None, found
+            scores = try_scores(runs.folder, found)
             with written_to(page):
-                build_report(found, page, score(read_foretold(runs.folder), found), reload_seconds=every_seconds)
+                build_report(found, page, scores, reload_seconds=every_seconds)
             if is_first and show:
                 # A browser that is no browser of the desktop is waited for until it is closed.
                 threading.Thread(target=show, args=(page,), daemon=True).start()

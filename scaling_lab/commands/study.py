@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from scaling_lab.commands.output_paths import require_folder, require_own_file
 from scaling_lab.commands.run_options import RunOptions, takes_study_options
 from scaling_lab.config import SIZES, Override, RunConfig
 from scaling_lab.errors import RemoteError, UsageError
+from scaling_lab.files import not_written
 from scaling_lab.sampling import FREE_TUNES
 
 if TYPE_CHECKING:
@@ -62,21 +64,25 @@ def study(
 
 
 def _run(plan: "StudyPlan", tunes: int, as_json: bool) -> None:
+    from scaling_lab.commands.scores import try_scores
     from scaling_lab.commands.study_music import try_study_music
     from scaling_lab.history.runs import read_runs
     from scaling_lab.report import build_report
     from scaling_lab.studies.analysis import analyse
-    from scaling_lab.studies.foretelling import read_foretold, score
     from scaling_lab.studies.results import name_runs, write_study_results
     from scaling_lab.studies.run import require_all_complete
     from scaling_lab.tracking.results import STUDY_RESULTS_NAME
 
-    name_runs(plan)
+    _require_places(plan)
+    try:
+        name_runs(plan)
+    except OSError as error:
+        raise not_written(plan.folder, error, "give another place with --output-dir") from None
     with _server_for(plan) as server:
         trained = _trained(plan, server)
         analysis = analyse(*(trained.records or read_runs(plan.folder)))
         content = write_study_results(plan, analysis)
-        scores = score(read_foretold(plan.folder), analysis)
+        scores = try_scores(plan.folder, analysis)
         outputs = plan.configs[0].output_dir
         if tunes:
             try_study_music(analysis.runs, outputs, tunes)
@@ -88,6 +94,19 @@ def _run(plan: "StudyPlan", tunes: int, as_json: bool) -> None:
     if trained.failure is not None:
         raise trained.failure
     require_all_complete(trained.statuses)
+
+
+def _require_places(plan: "StudyPlan") -> None:
+    """Refuse what the study could not be written to, before it trains for hours. Raises UsageError."""
+    from scaling_lab.studies.as_sweep import STUDY_NAME
+    from scaling_lab.tracking.results import CONFIG_NAME, STUDY_RESULTS_NAME
+
+    # The folder of a run that was begun is looked at as that goes on; of one that is complete, it may be read-only.
+    new = [config.run_dir for config in plan.configs if not config.run_dir.is_dir()]
+    for folder in (plan.folder, plan.folder / "configs", plan.folder / "logs", *new):
+        require_folder(folder, "--output-dir")
+    for name in (STUDY_RESULTS_NAME, "report.html", STUDY_NAME, CONFIG_NAME):
+        require_own_file(plan.folder / name)
 
 
 class _Trained(NamedTuple):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from scaling_lab.config.schema import DataConfig
 from scaling_lab.data.dataset import Dataset, open_dataset
+from scaling_lab.data.packing.guide_format import is_missing
 from scaling_lab.data.preparation.prepare import ensure_core
 
 GUIDE_DIR = Path("data/processed/tokenized")
@@ -11,8 +12,11 @@ CORE_DIR = Path("data/music21-core")
 
 
 def default_data_dir() -> Path:
-    """The guide's folder where it exists, else that of the default corpus. Both relative to the working directory."""
-    return GUIDE_DIR if GUIDE_DIR.is_dir() else CORE_DIR
+    """The guide's folder where it exists, else that of the default corpus. Both relative to the working directory.
+
+    Raises `DataError` where the guide's is a link that leads nowhere.
+    """
+    return CORE_DIR if is_missing(GUIDE_DIR) else GUIDE_DIR
 
 
 def prepared_data_dir(directory: Path | None) -> Path:

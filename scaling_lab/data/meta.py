@@ -5,6 +5,7 @@ from pathlib import Path
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from scaling_lab.data.packing.guide_format import is_file_there
 from scaling_lab.data.tokenization.kinds import load_tokenizer
 from scaling_lab.data.tokenization.tokenizer import Tokenizer
 from scaling_lab.errors import DataError
@@ -48,7 +49,7 @@ class Meta(BaseModel):
 def read_meta(directory: Path) -> Meta | None:
     """The meta.json of `directory`, or None if there is none. Raises `DataError`, naming the key, if it is wrong."""
     path = directory / META_FILE
-    if not path.is_file():
+    if not is_file_there(path):
         return None
     try:
         return Meta.model_validate_json(path.read_bytes())

@@ -5,6 +5,7 @@ reason, and the rest goes on.
 """
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from scaling_lab.tracking.results import (
     LOCK_NAME,
     RESULTS_NAME,
     STUDY_RESULTS_NAME,
+    TRAIN_ANEW,
     RunState,
     read_error,
     read_results,
@@ -123,9 +125,9 @@ def read_run(path: Path) -> RunRecord:
     if results is None:
         raise _NoResultsError(f"{path}: has no {RESULTS_NAME}, so it is not a run's folder")
     if missing := REQUIRED - results.keys():
-        raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; train the run again")
+        raise CheckpointError(f"{path / RESULTS_NAME}: lacks {', '.join(sorted(missing))}; {TRAIN_ANEW}")
     if fault := fault_of(results):
-        raise CheckpointError(f"{path / RESULTS_NAME}: {fault}; mend it, or train the run again")
+        raise CheckpointError(f"{path / RESULTS_NAME}: {fault}; mend it, or {TRAIN_ANEW}")
     # Before and after: one may have taken the run up, or have ended it, while its results were read.
     if results["state"] == "running" and not was_held and not is_locked(path / LOCK_NAME):
         results["state"] = "crashed"
@@ -135,7 +137,7 @@ def read_run(path: Path) -> RunRecord:
         training, again = columns_of([row for row in rows if metrics.TRAIN_LOSS in row], metrics.TRAINING_METRICS)
         evaluations, _ = columns_of([row for row in rows if metrics.VAL_LOSS in row], metrics.EVALUATION_METRICS)
     except ValueError as error:
-        raise CheckpointError(f"{journal}: {error}; mend the row, or train the run again") from None
+        raise CheckpointError(f"{journal}: {error}; mend the row, or {TRAIN_ANEW}") from None
     return RunRecord(path, results, training, evaluations, again)
 
 
@@ -174,12 +176,21 @@ def names_its_runs(folder: Path) -> bool:
 
 
 def _run_folders(folder: Path) -> list[Path]:
-    study = folder / STUDY_RESULTS_NAME
     if not names_its_runs(folder):
         return sorted(path.parent for path in folder.rglob(RESULTS_NAME))
+    study = folder / STUDY_RESULTS_NAME
     try:
-        return [folder / name for name in json.loads(study.read_bytes())["folders"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{study}: names no runs ({type(error).__name__}: {error}); run `scaling-lab study` again"
-        ) from None
+        content = json.loads(study.read_bytes())
+        names = content.get("folders") if isinstance(content, dict) else None
+        if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+            raise ValueError("folders is no list of names")
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise CheckpointError(f"{study}: names no runs ({reason}); run `scaling-lab study` again") from None
+    return [_plain(folder / name) for name in names]
+
+
+def _plain(path: Path) -> Path:
+    """A path without `..`, as messages show it; as it is where a link on the way makes `..` lead elsewhere."""
+    plain = Path(os.path.normpath(path))
+    return plain if os.path.isdir(plain) else path

@@ -6,6 +6,7 @@ One line a run, the first line with the columns' names; commas, semicolons or ta
 
 import csv
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -29,6 +30,8 @@ USUAL_NAMES: Mapping[str, tuple[str, ...]] = {
     "c": ("c", "flops", "flop", "compute", "trainingflop", "trainingflops", "trainflops", "totalflops"),
 }
 _MEANT = {"n": "parameters", "d": "tokens", "loss": "loss", "u": "unique tokens", "c": "FLOPs"}
+# Of whole curves, a million points: enough for every law, and little enough for any memory.
+MOST_BYTES = 100_000_000
 # Where commas part no columns, 5,352 may be five and a bit.
 _ONE_GROUP = re.compile(r"\d{1,3},\d{3}")
 _GROUPED = re.compile(r"\d{1,3}(,\d{3})+(\.\d*)?")
@@ -90,8 +93,9 @@ class Table:
 
 
 def read_table(path: Path) -> Table:
-    """Read a table. Raises DataError for a file that is missing, empty or not text."""
+    """Read a table. Raises DataError for a file that is missing, empty, not text or too large, or that is no file."""
     try:
+        _require_file(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             first = next((line for line in file if line.strip()), "")
             delimiter = max(",;\t", key=first.count)
@@ -101,11 +105,24 @@ def read_table(path: Path) -> Table:
             numbered = [(reader.line_num, row) for row in reader if any(map(str.strip, row))]
     except OSError as error:
         raise DataError(f"{path}: can't be read ({error.strerror}); give a CSV file with one line a run") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not a CSV file (not UTF-8 text); give one with one line a run") from error
+    except csv.Error as error:
         raise DataError(f"{path}: not a CSV file ({error}); give one with one line a run") from error
     if not names:
         raise DataError(f"{path}: empty; give one line with the columns' names, and one for each run")
     return Table(path, names, [row for _, row in numbered], [line for line, _ in numbered], delimiter)
+
+
+def _require_file(path: Path) -> None:
+    """That reading will come to an end, soon. Raises OSError, DataError."""
+    found = path.stat()
+    if stat.S_ISDIR(found.st_mode):
+        raise DataError(f"{path}: is a folder; give a CSV file with one line a run")
+    if not stat.S_ISREG(found.st_mode):  # a pipe, say: it is read twice, first to see what parts the columns
+        raise DataError(f"{path}: is a pipe or a device; write the table into a file, and give that")
+    if found.st_size > MOST_BYTES:
+        raise DataError(f"{path}: more than {MOST_BYTES:,} bytes, so no table of runs; give one line a run")
 
 
 def number_of(text: str) -> float | None:

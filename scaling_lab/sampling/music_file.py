@@ -11,8 +11,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from scaling_lab.errors import UsageError
-from scaling_lab.files import written_whole
+from scaling_lab.files import not_written, written_whole
 from scaling_lab.history.runs import RunRecord
 from scaling_lab.music.measures import Errors, Measures
 
@@ -82,7 +81,7 @@ def read_music(run: RunRecord, outputs: Path) -> RunMusic | None:
 
 
 def make_place(folder: Path) -> Path:
-    """The file that a run's music will be in, its folder made if absent. Raises UsageError if it can't be."""
+    """The file that a run's music will be in, its folder made if absent. Raises UsageError or StorageError."""
     path = folder / MUSIC_NAME
     with _told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +89,7 @@ def make_place(folder: Path) -> Path:
 
 
 def write_music(music: RunMusic, folder: Path) -> Path:
-    """Write it into a run's folder, as a whole or not at all. Raises UsageError if it can't be written."""
+    """Write it into a run's folder, as a whole or not at all. Raises UsageError or StorageError."""
     path = make_place(folder)
     with _told(path), written_whole(path) as stream:
         stream.write(_FILE.dump_json(music, indent=1))
@@ -102,7 +101,4 @@ def _told(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(
-            f"{path}: can't be written ({error.strerror or error}); make room for it there, then `scaling-lab sample "
-            "--results-dir` writes it"
-        ) from None
+        raise not_written(path, error, "mend that, then `scaling-lab sample --results-dir` writes it") from None

@@ -48,6 +48,7 @@ def let_study_write(
 
     Raises:
         UsageError: if a run's folder isn't here, has no best model, or can't be written to.
+        StorageError: if the disk is full.
         CheckpointError: if a best model is damaged.
         DataError: if the data are gone or changed, or no tokenizer turns their tokens into text.
     """

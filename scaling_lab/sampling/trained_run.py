@@ -2,7 +2,8 @@
 
 What is read, and where it is from:
 
-best_model.pt   weights, architecture, size of the vocabulary, and the fingerprint of the data they were trained on
+best_model.pt   weights, architecture, size of the vocabulary, and the fingerprint of the data they were trained on;
+                where it is gone, best_model.safetensors, which holds the same
 config.yaml     the folder of those data, the ids that frame a document, the context
 the data        the tokenizer; a fingerprint covers it, so data of the same fingerprint have the same one
 """
@@ -19,8 +20,14 @@ from scaling_lab.data.dataset import Dataset
 from scaling_lab.data.tokenization.tokenizer import Tokenizer
 from scaling_lab.errors import CheckpointError, DataError, UsageError
 from scaling_lab.model.transformer import Transformer
-from scaling_lab.tracking.results import BEST_MODEL_NAME, CONFIG_NAME
-from scaling_lab.training.checkpoint import load_tensors
+from scaling_lab.tracking.results import (
+    BEST_MODEL_NAME,
+    BEST_WEIGHTS_NAME,
+    CONFIG_NAME,
+    TRAIN_ANEW,
+    read_results,
+)
+from scaling_lab.training.checkpoint import load_tensors, load_weights
 
 OUTPUTS = Path("outputs")
 
@@ -45,18 +52,32 @@ def find_run(name: str | Path) -> Path:
     """The folder of a run: the one that `name` is, or the one of that name in `outputs`.
 
     Raises:
-        UsageError: if neither holds a run, or the run has no best model yet.
+        UsageError: if neither holds a run, or the run has no configuration or no best model.
+        CheckpointError: if its results are damaged.
     """
     for folder in (Path(name), OUTPUTS / name):
-        if (folder / BEST_MODEL_NAME).is_file() and (folder / CONFIG_NAME).is_file():
-            return folder
+        has_model = _best_file(folder).is_file()
         if (folder / CONFIG_NAME).is_file():
-            raise UsageError(
-                f"{folder}: has no {BEST_MODEL_NAME} yet; a run writes it at its first evaluation, so let it train on"
-            )
+            if not has_model:
+                raise UsageError(f"{folder}: {_why_without_model(folder)}")
+            return folder
+        if has_model:
+            raise UsageError(f"{folder / CONFIG_NAME}: is no file; put the run's own there, or {TRAIN_ANEW}")
     known = sorted(path.parent.name for path in OUTPUTS.glob(f"*/{BEST_MODEL_NAME}"))
     hint = f"{OUTPUTS} holds {', '.join(known)}" if known else "train one with `scaling-lab train`"
     raise UsageError(f"{name}: is no run's folder, nor is {OUTPUTS / name}; {hint}")
+
+
+def _best_file(folder: Path) -> Path:
+    """The file of a run's best model."""
+    paths = [folder / name for name in (BEST_MODEL_NAME, BEST_WEIGHTS_NAME)]
+    return next((path for path in paths if path.is_file()), paths[0])
+
+
+def _why_without_model(folder: Path) -> str:
+    if (read_results(folder) or {}).get("state") == "complete":
+        return f"is complete, and its {BEST_MODEL_NAME} is gone; put the file back, or {TRAIN_ANEW}"
+    return f"has no {BEST_MODEL_NAME} yet; a run writes it at its first evaluation, so let it train on"
 
 
 def load_trained_run(folder: Path, data_dir: Path | None = None) -> TrainedRun:
@@ -65,12 +86,12 @@ def load_trained_run(folder: Path, data_dir: Path | None = None) -> TrainedRun:
     data_dir: where its data are now. Absent: where they were when it was trained.
 
     Raises:
-        CheckpointError: if best_model.pt is damaged, or holds more than tensors and plain values.
+        CheckpointError: if the best model is damaged, or holds more than tensors and plain values.
         ConfigError: if config.yaml is damaged.
         DataError: if the data are gone, are others than it was trained on, or have no tokenizer.
     """
     config = load_config(folder / CONFIG_NAME, environ={})
-    model, fingerprint = _best_model(folder / BEST_MODEL_NAME)
+    model, fingerprint = _best_model(_best_file(folder))
     dataset = _its_data(folder, config, fingerprint, data_dir)
     assert dataset.tokenizer is not None
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -79,7 +100,7 @@ def load_trained_run(folder: Path, data_dir: Path | None = None) -> TrainedRun:
 
 def _best_model(path: Path) -> tuple[Transformer, str]:
     """The model, and the fingerprint of the data that it was trained on."""
-    saved = load_tensors(path)
+    saved = load_tensors(path) if path.name == BEST_MODEL_NAME else load_weights(path)
     try:
         architecture, fingerprint = ModelConfig.model_validate(saved["config"]), str(saved["data_fingerprint"])
         model = Transformer(architecture, int(saved["vocab_size"]), seed=None)
@@ -87,7 +108,7 @@ def _best_model(path: Path) -> tuple[Transformer, str]:
     except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         reason = (str(error).splitlines() or [""])[0]
         raise CheckpointError(
-            f"{path}: holds no model of ours ({type(error).__name__}: {reason}); train the run again"
+            f"{path}: holds no model of ours ({type(error).__name__}: {reason}); {TRAIN_ANEW}"
         ) from None
     return model.eval(), fingerprint
 

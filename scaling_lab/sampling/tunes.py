@@ -15,7 +15,7 @@ import torch
 
 from scaling_lab.data.tokenization.tokenizer import UNKNOWN, Tokenizer
 from scaling_lab.errors import UsageError
-from scaling_lab.files import written_whole
+from scaling_lab.files import not_written, written_whole
 from scaling_lab.model.generation import Drawing, WatchWriting, generate
 from scaling_lab.music.abc import count_notes
 from scaling_lab.music.midi import write_midi
@@ -119,6 +119,7 @@ def write_tunes(tunes: Sequence[SampledTune], folder: Path) -> list[Path]:
 
     Raises:
         UsageError: if the folder can't be written.
+        StorageError: if the disk is full.
     """
     paths = [folder / f"{tune.stem}.abc" for tune in tunes]
     try:
@@ -133,7 +134,7 @@ def write_tunes(tunes: Sequence[SampledTune], folder: Path) -> list[Path]:
                 if old.suffix in (".abc", ".mid") and old.stem not in kept:
                     old.unlink()
     except OSError as error:
-        raise UsageError(f"{folder}: can't be written ({error.strerror}); give another --out") from None
+        raise not_written(folder, error, "give another --out") from None
     return paths
 
 

@@ -8,7 +8,7 @@ that was changed since is told apart by its hash.
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -112,22 +112,36 @@ def read_foretold(folder: Path) -> list[Foretold]:
     path = folder / PREDICTIONS_NAME
     try:
         content = json.loads(path.read_bytes())
-        return [_checked(Foretold(**entry)) for entry in content["predictions"]]
+        if not isinstance(content, dict) or not isinstance(content.get("predictions"), list):
+            raise ValueError("it holds no list of predictions")
+        return [_checked(_made_of(entry)) for entry in content["predictions"]]
     except FileNotFoundError:
         return []
-    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise UsageError(f"{path}: not what scaling-lab predict writes ({error}); move it away") from None
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: not what scaling-lab predict writes ({reason}); move it away") from None
+
+
+def _made_of(entry: Any) -> Foretold:
+    """A prediction out of JSON. Raises ValueError where it has other fields than ours."""
+    if not isinstance(entry, dict):
+        raise ValueError("a prediction is no object")
+    ours = {field.name for field in fields(Foretold)}
+    for names, verb in ((ours - entry.keys(), "lacks"), (entry.keys() - ours, "has a field that is not ours,")):
+        if names:
+            raise ValueError(f"a prediction {verb} {', '.join(sorted(names))}")
+    return Foretold(**entry)
 
 
 def _checked(one: Foretold) -> Foretold:
     """The same. Raises ValueError where a field is not what it must be."""
     for name in ("n", "loss"):
         if not is_possible(getattr(one, name)):
-            raise ValueError(f"{name} is {getattr(one, name)!r}, no positive number")
+            raise ValueError(f"{name} is {json.dumps(getattr(one, name))}, no positive number")
     for name in ("low", "high", "confidence", "alpha", "a", "c"):
         value = getattr(one, name)
         if not isinstance(value, int | float) or isinstance(value, bool) or not -MOST <= value <= MOST:
-            raise ValueError(f"{name} is {value!r}, no number")
+            raise ValueError(f"{name} is {json.dumps(value)}, no number")
     if not all(isinstance(text, str) for text in (one.made, one.size or "", one.sha256)):
         raise ValueError("made, size or sha256 is no text")
     if not isinstance(one.runs, dict) or not all(map(is_possible, one.runs.values())):

@@ -9,6 +9,7 @@ from scaling_lab.config.identity import differences, run_identity
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.model.cost import flops_per_token
+from scaling_lab.tracking.journal import JOURNAL_NAME, ends_early
 from scaling_lab.tracking.results import read_results
 
 
@@ -53,7 +54,10 @@ def is_complete(config: RunConfig, dataset: Dataset) -> bool:
     precision = config.machine.precision
     if precision == "auto":  # what the machine chose then; a run that is done is not done again for it
         precision = before.get("machine.precision", "")
-    return not differences(before, run_identity(config, dataset.fingerprint, precision))
+    if differences(before, run_identity(config, dataset.fingerprint, precision)):
+        return False
+    # Rows of its end are lost: no report could use it, and `train` refuses it with what to do.
+    return not ends_early(config.run_dir / JOURNAL_NAME, results.get("steps"))
 
 
 def _cost(config: RunConfig, vocab_size: int) -> float:

@@ -3,8 +3,6 @@
 It is the same whoever started the run: the study itself, a W&B agent, or a person in another terminal.
 """
 
-import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +13,7 @@ from scaling_lab.errors import DivergedError, Interrupted, Stopped, UsageError
 from scaling_lab.files import is_locked
 from scaling_lab.studies.plan import StudyPlan, is_complete
 from scaling_lab.tracking import metrics
-from scaling_lab.tracking.journal import JOURNAL_NAME
+from scaling_lab.tracking.journal import JOURNAL_NAME, last_row
 from scaling_lab.tracking.results import LAST_ERROR_NAME, LOCK_NAME, read_error, read_results
 
 RunStatusName = Literal["waiting", "running", "complete", "diverged", "failed"]
@@ -74,7 +72,7 @@ def look(status: RunStatus, plan: StudyPlan) -> None:
     if status.state in ("running", "complete"):
         results = read_results(run_dir) or {}
         status.n_steps = results.get("steps", status.n_steps)
-        status.row = {**status.row, **_last_row(run_dir / JOURNAL_NAME)}
+        status.row = {**status.row, **_last_metrics(run_dir / JOURNAL_NAME)}
 
 
 def _ended(status: RunStatus) -> None:
@@ -89,18 +87,6 @@ def _ended(status: RunStatus) -> None:
     status.state = "diverged" if exit_code == DivergedError.exit_code else "failed"
 
 
-def _last_row(journal: Path) -> dict[str, Any]:
-    """What the last lines of a journal say, read from its end; nothing while there are none."""
-    try:
-        with journal.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
-            lines = file.read().split(b"\n")[:-1]
-    except OSError:
-        return {}
-    row: dict[str, Any] = {}
-    for line in lines[-3:]:
-        try:
-            row |= json.loads(line)
-        except ValueError:  # begins before the window that was read
-            continue
-    return {name: value for name, value in row.items() if name in (*metrics.TRAINING_METRICS, metrics.VAL_LOSS)}
+def _last_metrics(journal: Path) -> dict[str, Any]:
+    shown = (*metrics.TRAINING_METRICS, metrics.VAL_LOSS)
+    return {name: value for name, value in last_row(journal).items() if name in shown}

@@ -21,6 +21,7 @@ import orjson
 from scaling_lab.errors import CheckpointError
 from scaling_lab.files import written_whole
 from scaling_lab.tracking.metrics import TRAIN_STEP, VAL_LOSS
+from scaling_lab.tracking.results import TRAIN_ANEW
 
 JOURNAL_NAME = "metrics.jsonl"
 SCHEMA_VERSION = 1
@@ -118,6 +119,27 @@ def write_journal(path: Path, rows: Iterable[Row]) -> None:
         stream.writelines(_line(row) for row in [header, *rows])
 
 
+def last_row(path: Path) -> Row:
+    """What the last lines of a journal say together, read from its end; nothing while there are none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 4096))
+            lines = file.read().splitlines()
+    except OSError:
+        return {}
+    row: Row = {}
+    for line in lines[-3:]:
+        with contextlib.suppress(ValueError, TypeError, RecursionError):  # of one that is cut at either end
+            row |= _row(line)
+    return row
+
+
+def ends_early(path: Path, n_steps: object) -> bool:
+    """Whether a journal has rows, none of them of the last of `n_steps`: of a run that is complete, some are lost."""
+    step = last_row(path).get(TRAIN_STEP)
+    return isinstance(step, int) and isinstance(n_steps, int) and step < n_steps
+
+
 def read_journal(path: Path) -> Iterator[Row]:
     """Rows of a journal in order. A last line cut short (a write that the machine's end interrupted) is left out.
 
@@ -136,14 +158,12 @@ def read_journal(path: Path) -> Iterator[Row]:
         except (ValueError, RecursionError) as error:
             if number == len(lines):  # no line break followed: the write never ended
                 return
-            raise CheckpointError(f"{path}:{number}: not a row of JSON ({error}); the file was damaged") from error
+            raise CheckpointError(f"{path}:{number}: not a row of JSON ({error}); mend it, or {TRAIN_ANEW}") from error
         if not isinstance(row, dict) or not row.keys() & {TRAIN_STEP, "schema_version"}:
-            raise CheckpointError(f"{path}:{number}: a line without {TRAIN_STEP}; this is not a run's journal")
+            raise CheckpointError(f"{path}:{number}: a line without {TRAIN_STEP}; mend it, or {TRAIN_ANEW}")
         if "schema_version" in row:
             if not isinstance(row["schema_version"], int):
-                raise CheckpointError(
-                    f"{path}:{number}: schema_version is no whole number; this is not a run's journal"
-                )
+                raise CheckpointError(f"{path}:{number}: schema_version is no whole number; mend it, or {TRAIN_ANEW}")
             if row["schema_version"] > SCHEMA_VERSION:
                 raise CheckpointError(
                     f"{path}: written by a later scaling-lab (schema {row['schema_version']}); upgrade to read it"

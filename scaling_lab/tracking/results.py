@@ -26,6 +26,8 @@ BEST_MODEL_NAME = "best_model.pt"
 BEST_WEIGHTS_NAME = "best_model.safetensors"
 LAST_ERROR_NAME = "last_error.json"
 LOCK_NAME = ".lock"
+# What helps where nothing else does: the same command alone would take the run for what it was.
+TRAIN_ANEW = "remove the run's folder to train it again"
 # Of a study, in a folder of its own; names the folders of its runs.
 STUDY_RESULTS_NAME = "scaling_study_results.json"
 
@@ -43,14 +45,17 @@ def read_results(run_dir: Path) -> dict[str, Any] | None:
         text = path.read_bytes()
     except FileNotFoundError:
         return None
+    except NotADirectoryError:
+        raise CheckpointError(f"{run_dir}: can't be a run's folder, a file is in its place; move that away") from None
     except (OSError, ValueError) as error:  # a folder of that name, say, or a name that no file can have
-        raise CheckpointError(f"{path}: can't be read ({error}); mend the folder's name or what is in it") from None
+        reason = getattr(error, "strerror", None) or error
+        raise CheckpointError(f"{path}: can't be read ({reason}); put the run's own there, or {TRAIN_ANEW}") from None
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path}: not JSON ({error}); remove the run's folder to train it again") from None
+        raise CheckpointError(f"{path}: not JSON ({error}); {TRAIN_ANEW}") from None
     if not isinstance(content, dict):
-        raise CheckpointError(f"{path}: not a run's results; remove the run's folder to train it again")
+        raise CheckpointError(f"{path}: not a run's results; {TRAIN_ANEW}")
     return content
 
 

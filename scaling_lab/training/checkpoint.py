@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors import torch as safetensors_torch
 
 from scaling_lab.errors import CheckpointError
@@ -112,6 +113,20 @@ def load_tensors(path: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path}: can't be read as tensors and plain values ({reason}); it was not used"
         ) from None
+
+
+def load_weights(path: Path) -> dict[str, Any]:
+    """What `save_weights` wrote, as `load_tensors` gives it: the weights under `model`, and the facts.
+
+    Raises:
+        CheckpointError: if the file is missing or damaged.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            facts = {name: json.loads(fact) for name, fact in (file.metadata() or {}).items()}
+            return {"model": {name: file.get_tensor(name) for name in file.keys()}, **facts}  # noqa: SIM118 - no dict
+    except (OSError, ValueError, SafetensorError) as error:
+        raise CheckpointError(f"{path}: can't be read as weights ({error}); it was not used") from None
 
 
 def _steps(folder: Path) -> list[int]:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from scaling_lab.errors import StorageError
+from scaling_lab.files import what_to_do
 from scaling_lab.tracking.journal import Journal
 from scaling_lab.tracking.results import BEST_MODEL_NAME, BEST_WEIGHTS_NAME
 from scaling_lab.training.checkpoint import save_checkpoint, save_tensors, save_weights
@@ -58,7 +59,7 @@ class Keeper:
         if self.failure is not None:
             raise StorageError(
                 f"{self._run_dir}: step {step} is done and can't be kept ({_reason(self.failure)}); "
-                "free some space, and the same command goes on from the newest checkpoint"
+                f"{what_to_do(self.failure)}, and the same command goes on from the newest checkpoint"
             )
 
     def _write_best(self, weights: Weights, facts: dict[str, Any]) -> None:

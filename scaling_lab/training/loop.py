@@ -83,6 +83,7 @@ def train(
 
     Raises:
         UsageError: if the data are missing, or the run's folder holds a run with other settings.
+        CheckpointError: if what the folder holds of the run is damaged, or another process trains it.
         DivergedError: if loss or gradient became NaN or infinite; the last checkpoint is kept.
         StorageError: if the disk doesn't take the end of the run; the last checkpoint is kept.
         Stopped: after SIGTERM, with a checkpoint written. Interrupted likewise after Ctrl-C.
@@ -96,6 +97,7 @@ def train(
         folder.require_same(identity)
         outcome = Outcome(config, dataset, plan, machine, folder, identity)
         if outcome.complete:
+            outcome.require_rows()
             world.same(_NOTHING_TO_DO)
             if handed_by_agent() or outcome.wandb_lacks_rows:
                 outcome.mirror_again()

@@ -15,14 +15,24 @@ import torch
 from scaling_lab.config import dump_yaml
 from scaling_lab.config.schema import RunConfig
 from scaling_lab.data.dataset import Dataset
-from scaling_lab.errors import DivergedError, Interrupted, ScalingLabError, Stopped, StorageError
+from scaling_lab.errors import CheckpointError, DivergedError, Interrupted, ScalingLabError, Stopped, StorageError
+from scaling_lab.files import what_to_do
 from scaling_lab.history.figures import figures_of
 from scaling_lab.history.runs import read_run
-from scaling_lab.tracking.journal import JOURNAL_NAME, read_journal
+from scaling_lab.tracking.journal import JOURNAL_NAME, ends_early, last_row, read_journal
+from scaling_lab.tracking.metrics import TRAIN_STEP
 from scaling_lab.tracking.mirror import Ending, Mirror
 from scaling_lab.tracking.provenance import git_commit, versions
 from scaling_lab.tracking.recorder import Recorder
-from scaling_lab.tracking.results import BEST_MODEL_NAME, CONFIG_NAME, METRICS_NAME, RunState, write_json, write_whole
+from scaling_lab.tracking.results import (
+    BEST_MODEL_NAME,
+    CONFIG_NAME,
+    METRICS_NAME,
+    TRAIN_ANEW,
+    RunState,
+    write_json,
+    write_whole,
+)
 from scaling_lab.tracking.wandb_run import RunIdentity, WandbRun, resolve_mode
 from scaling_lab.training.device import Machine
 from scaling_lab.training.plan import RunPlan
@@ -90,8 +100,17 @@ class Outcome:
     def _not_kept(self, error: OSError) -> StorageError:
         return StorageError(
             f"{self.folder.path}: the results can't be written ({error.strerror or error}); "
-            "free some space, and the same command writes them"
+            f"{what_to_do(error)}, and the same command writes them"
         )
+
+    def require_rows(self) -> None:
+        """Refuse a complete run whose journal lost rows of its end: no report takes it. Raises CheckpointError."""
+        journal = self.folder.path / JOURNAL_NAME
+        if ends_early(journal, self.before.get("steps")):
+            raise CheckpointError(
+                f"{journal}: its rows end at step {last_row(journal)[TRAIN_STEP]:,} of {self.before['steps']:,} though "
+                f"the run is complete, so no report can use it; put the whole file back, or {TRAIN_ANEW}"
+            )
 
     def mirror_again(self) -> None:
         """Tell W&B of a run that was complete before: all its rows that it lacks, and its end.

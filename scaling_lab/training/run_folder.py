@@ -10,8 +10,20 @@ from typing import IO, Any
 
 from scaling_lab.config.identity import differences
 from scaling_lab.errors import CheckpointError, UsageError
-from scaling_lab.files import clear_unfinished
-from scaling_lab.tracking.results import LOCK_NAME, RESULTS_NAME, read_results, write_json
+from scaling_lab.files import clear_unfinished, leads_nowhere, not_written
+from scaling_lab.tracking.journal import JOURNAL_NAME
+from scaling_lab.tracking.results import (
+    BEST_MODEL_NAME,
+    BEST_WEIGHTS_NAME,
+    CONFIG_NAME,
+    LOCK_NAME,
+    METRICS_NAME,
+    RESULTS_NAME,
+    read_results,
+    write_json,
+)
+
+_FILES = (CONFIG_NAME, JOURNAL_NAME, METRICS_NAME, RESULTS_NAME, BEST_MODEL_NAME, BEST_WEIGHTS_NAME)
 
 
 class RunFolder:
@@ -26,9 +38,10 @@ class RunFolder:
     def __enter__(self) -> "RunFolder":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
+            self._require_places()
             self._lock = (self.path / LOCK_NAME).open("a+", encoding="utf-8")
         except OSError as error:
-            raise UsageError(f"{self.path}: can't be written ({error.strerror}); give another --output-dir") from None
+            raise not_written(self.path, error, "give another --output-dir") from None
         if not self._locked():
             self._lock.seek(0)
             holder = self._lock.read().strip() or "unknown"
@@ -45,6 +58,16 @@ class RunFolder:
     def __exit__(self, *_: object) -> None:
         assert self._lock is not None
         self._lock.close()
+
+    def _require_places(self) -> None:
+        """Refuse what can't hold what a run writes, before it trains for hours. Raises UsageError."""
+        for folder in (self.checkpoints, self.trunk):
+            if leads_nowhere(folder) or (folder.exists() and not folder.is_dir()):
+                what = "a link that leads nowhere" if leads_nowhere(folder) else "a file"
+                raise UsageError(f"{folder}: is {what}, and the run keeps checkpoints in a folder there; move it away")
+        for name in _FILES:
+            if (self.path / name).is_dir():
+                raise UsageError(f"{self.path / name}: is a folder, and the run has a file of that name; move it away")
 
     def _locked(self) -> bool:
         """Take the lock, within a second: a study that only looks whether it is held has it for a moment."""

@@ -104,22 +104,24 @@ def test_a_file_of_someone_else_is_named(scaling_lab: CommandLine, study: Study)
     assert scaling_lab("predict", "-n", "1.2M", "--freeze", *where).code == 0
     for content in ("[1, 2]", re.sub(r'"loss": [0-9.]+', '"loss": null', path.read_text())):
         path.write_text(content)
-        for arguments in (("predict", "-n", "1.2M", "--freeze"), ("report",)):
+        for arguments, code in ((("predict", "-n", "1.2M", "--freeze"), 2), (("report",), 0)):
             ended = scaling_lab(*arguments, *where)
-            assert ended.code == 2
+            assert ended.code == code
             assert "predictions.json: not what scaling-lab predict writes" in ended.err
+        assert path.read_text() == content
 
 
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
         ({"n": 0}, "n is 0, no positive number"),
-        ({"loss": True}, "loss is True, no positive number"),
-        ({"low": "1"}, "low is '1', no number"),
-        ({"high": float("nan")}, "high is nan, no number"),
+        ({"loss": True}, "loss is true, no positive number"),
+        ({"low": "1"}, 'low is "1", no number'),
+        ({"high": float("nan")}, "high is NaN, no number"),
         ({"made": None}, "made, size or sha256 is no text"),
         ({"runs": [1]}, "runs is no object of losses by name"),
         ({"runs": {"mini-tiny-seed0": [1]}}, "runs is no object of losses by name"),
+        ({"seen": 1, "by": "me"}, "a prediction has a field that is not ours, by, seen"),
     ],
 )
 def test_a_prediction_with_a_field_that_can_not_be_is_named(
@@ -128,14 +130,36 @@ def test_a_prediction_with_a_field_that_can_not_be_is_named(
     where, path = ("--results-dir", str(study.folder)), study.folder / "predictions.json"
     assert scaling_lab("predict", "-n", "1.2M", "--freeze", *where).code == 0
     path.write_text(json.dumps({"predictions": [frozen(study) | changes]}))
-    ended = scaling_lab("report", *where)
-    assert (ended.code, ended.out) == (2, "")
-    assert ended.err == f"{path}: not what scaling-lab predict writes ({words}); move it away\n"
+    assert unscored(scaling_lab, study) == f"{path}: not what scaling-lab predict writes ({words}); move it away"
 
 
-def test_a_folder_in_the_place_of_predictions_is_named(scaling_lab: CommandLine, study: Study) -> None:
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "Is a directory"),
+        ("{", "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"),
+        ("[]", "it holds no list of predictions"),
+        ('{"predictions": {}}', "it holds no list of predictions"),
+        ('{"predictions": [3]}', "a prediction is no object"),
+        (
+            '{"predictions": [{"n": 1}]}',
+            "a prediction lacks a, alpha, c, confidence, high, loss, low, made, runs, sha256, size",
+        ),
+    ],
+)
+def test_predictions_that_can_not_be_read_take_their_scores_alone_from_a_report(
+    scaling_lab: CommandLine, study: Study, content: str | None, words: str
+) -> None:
     path = study.folder / "predictions.json"
-    path.mkdir()
+    path.mkdir() if content is None else path.write_text(content)
+    assert unscored(scaling_lab, study) == f"{path}: not what scaling-lab predict writes ({words}); move it away"
+
+
+def unscored(scaling_lab: CommandLine, study: Study) -> str:
+    """Why a report of the study, which is made, has no scores."""
     ended = scaling_lab("report", "--results-dir", str(study.folder))
-    assert ended.code == 2
-    assert f"{path}: not what scaling-lab predict writes" in ended.err
+    assert ended.code == 0
+    assert ended.out.startswith("Validation loss falls as")
+    assert "Traceback" not in ended.err
+    assert "foretold" not in Page((study.folder / "report.html").read_text()).tables
+    return ended.err.removeprefix("the report is without scores of predictions: ").rstrip("\n")

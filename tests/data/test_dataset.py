@@ -1,3 +1,8 @@
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
 import pytest
 
 from scaling_lab.data.dataset import open_dataset
@@ -113,6 +118,40 @@ def test_the_fingerprint_names_what_a_model_sees_and_not_where_it_lies(small, tm
     small.root.rename(tmp_path / "elsewhere")
     assert open_dataset(tmp_path / "elsewhere").fingerprint == before
     assert open_dataset(tmp_path / "elsewhere", vocab_size=11).fingerprint != before
+
+
+@pytest.mark.parametrize(
+    "name", ["val", "test", "train", "validation", "val/data.json", "test/data.jsonl", "meta.json"]
+)
+def test_a_link_that_leads_nowhere_is_named_and_not_taken_for_absent(small, name: str):
+    path = small.root / name
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    path.symlink_to("/not-mounted/music")
+    before = sorted(small.root.rglob("*"))
+    with pytest.raises(DataError, match=rf"{path}: is a link that leads nowhere, and the data would be others without"):
+        open_dataset(small.root)
+    assert sorted(small.root.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["val/data.json", "meta.json"])
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo])
+def test_what_is_no_file_is_named_and_not_taken_for_absent(small, name: str, make: Callable[[Path], None]):
+    (small.root / name).unlink()
+    make(small.root / name)
+    with pytest.raises(DataError, match=rf"{small.root / name}: is no file, and the data would be others without it"):
+        open_dataset(small.root)
+
+
+def test_links_to_what_is_there_are_followed(small, tmp_path):
+    before = open_dataset(small.root).fingerprint
+    for name in ("val", "test/data.json", "meta.json"):
+        elsewhere = tmp_path / name.replace("/", "-")
+        (small.root / name).rename(elsewhere)
+        (small.root / name).symlink_to(elsewhere)
+    assert open_dataset(small.root).fingerprint == before
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):

@@ -215,6 +215,23 @@ def test_a_damaged_packing_is_made_anew(small, harm: str):
     assert open_dataset(small.root).train.n_tokens == 20
 
 
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+@pytest.mark.parametrize("array", ["tokens", "offsets"])
+@pytest.mark.parametrize("place", ["kind of number", "first entry", "last entry"])
+def test_a_packing_with_a_flipped_bit_is_made_anew(small, split: str, array: str, place: str):
+    dataset = open_dataset(small.root)
+    before = dataset.fingerprint, documents(dataset.train)
+    path = small.root / "packed" / f"{split}.{array}.npy"
+    whole = path.read_bytes()
+    harmed = bytearray(whole)
+    # The kind of number stands as '<u2' in the header, which is 128 bytes long: '>' is but one bit from '<'.
+    harmed[{"kind of number": whole.index(b"'<") + 1, "first entry": 128, "last entry": -1}[place]] ^= 2
+    path.write_bytes(harmed)
+    after = open_dataset(small.root)
+    assert path.read_bytes() == whole
+    assert (after.fingerprint, documents(after.train)) == before
+
+
 def test_what_a_killed_packing_left_is_cleared_away(small):
     leftover = small.root / ".packed.tmp" / "train.spool"
     leftover.parent.mkdir()

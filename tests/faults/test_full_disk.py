@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from cli_in_process import CommandLine
+from corpora import write_corpus
 from server_client import Client
 from servers import RunningServer, running_server
 from small_disks import SmallDisk, small_disk
@@ -184,6 +185,42 @@ def test_a_report_that_a_full_disk_does_not_take_leaves_the_old_one(
     disk.free()
     assert list(disk.path.iterdir()) == [out]
     assert scaling_lab(*command).code == 0
+
+
+@pytest.mark.parametrize("command", [("lint",), ("study", "--sizes", "tiny"), ("train", "--size", "tiny")])
+def test_data_that_a_full_disk_has_no_room_to_pack_are_named(
+    disk: SmallDisk, scaling_lab: CommandLine, command: tuple[str, ...]
+) -> None:
+    music = write_corpus(disk.path / "music")
+    disk.fill()
+    ended = scaling_lab(*command, "--ladder", "mini", "--data-dir", str(music), "--tracking", "disabled")
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err == f"{music}/packed: No space left on device; free some space and run it again\n"
+    assert not (music / "packed").exists()
+
+
+def test_a_study_that_cannot_begin_for_want_of_room_says_so(
+    disk: SmallDisk, folder: Path, scaling_lab: CommandLine
+) -> None:
+    write_corpus(folder / "music")
+    disk.fill()
+    command = ("study", "--ladder", "mini", "--sizes", "tiny", "--data-dir", "music", "--tracking", "disabled")
+    place = disk.path / "outputs"
+    ended = scaling_lab(*command, "--batch-size-tokens", "256", "--output-dir", str(place))
+    assert (ended.code, ended.out) == (1, "")
+    words = "can't be written (No space left on device); free some space and run it again"
+    assert ended.err == f"{place}/scaling_study: {words}\n"
+
+
+def test_a_study_on_a_disk_that_is_read_only_says_what_to_give(
+    disk: SmallDisk, folder: Path, scaling_lab: CommandLine
+) -> None:
+    write_corpus(folder / "music")
+    disk.make_read_only()
+    command = ("study", "--ladder", "mini", "--sizes", "tiny", "--data-dir", "music", "--tracking", "disabled")
+    ended = scaling_lab(*command, "--batch-size-tokens", "256", "--output-dir", str(disk.path / "outputs"))
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err == f"{disk.path}: can't be written to; give another place with --output-dir\n"
 
 
 def test_a_dataset_that_a_full_disk_does_not_take_is_not_there(

@@ -5,6 +5,7 @@ pulled rows, in tests/history/test_cache.py.
 """
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ LONG = "x" * 300
 ELSEWHERE = ("../../x", "/tmp/scaling-lab-elsewhere", "a\0b", LONG, ".", "..", "")
 # What a folder can't be called everywhere, and what stands beside runs.
 RESERVED = ("CON", "aux.txt", "nul", "run.", "local-wandb", "scaling_study")
+STUDY = ("study", "--ladder", "mini", "--sizes", "tiny", "--data-dir", "music", "--batch-size-tokens", "256")
 RUN = ("--ladder", "mini", "--size", "tiny", "--data-dir", "music", "--tracking", "disabled")
 
 
@@ -102,4 +104,41 @@ def test_a_path_that_cannot_be_is_the_users_to_mend(
     ended = scaling_lab(*command)
     assert ended.code == 2
     assert "bug" not in ended.err
+    assert {path for path in everything(folder) - before if "packed" not in str(path)} == set()
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "words"),
+    [
+        ("outputs", "link", "outputs/scaling_study: can't be made, {0} is a link that leads nowhere"),
+        ("outputs", "file", "outputs/scaling_study: can't be made, {0} is a file"),
+        ("outputs/mini-tiny-seed0", "link", "outputs/mini-tiny-seed0: is a link that leads nowhere"),
+        ("outputs/mini-tiny-seed0", "file", "outputs/mini-tiny-seed0: is a file"),
+        ("outputs/scaling_study", "file", "outputs/scaling_study: is a file"),
+        ("outputs/scaling_study/configs", "file", "outputs/scaling_study/configs: is a file"),
+        ("outputs/scaling_study/scaling_study_results.json", "folder", "results.json: is a folder, and a file of that"),
+        ("outputs/scaling_study/report.html", "folder", "outputs/scaling_study/report.html: is a folder, and a file"),
+        ("outputs/scaling_study/report.html", "pipe", "report.html: is no plain file, and a file of that name is to"),
+        ("outputs/scaling_study/study.json", "folder", "outputs/scaling_study/study.json: is a folder, and a file of"),
+    ],
+)
+@pytest.mark.parametrize("tracking", ["disabled", "local"])
+def test_what_stands_where_a_study_writes_is_named_before_it_trains(
+    place: str, kind: str, words: str, tracking: str, inner: Path, folder: Path, scaling_lab: CommandLine
+) -> None:
+    Path(place).parent.mkdir(parents=True, exist_ok=True)
+    match kind:
+        case "link":
+            Path(place).symlink_to("/not-mounted/outputs")
+        case "file":
+            Path(place).write_text("mine")
+        case "folder":
+            Path(place).mkdir()
+        case _:
+            os.mkfifo(place)
+    before = everything(folder)
+    ended = scaling_lab(*STUDY, "--tracking", tracking)
+    assert ended.code == 2
+    assert words.format(inner / place) in ended.err
+    assert len(ended.err.splitlines()) == 1
     assert {path for path in everything(folder) - before if "packed" not in str(path)} == set()

@@ -134,10 +134,10 @@ def test_no_folder_becomes_a_store_because_it_is_read(command: str, scaling_lab:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("history", "pull", "--out", "notes.md"), "notes.md: is a file; give a folder\n"),
+        (("history", "pull", "--out", "notes.md"), "notes.md: is a file; give another place with --out\n"),
         (("history", "pull", "--out", "notes.md/in"), "notes.md/in: can't be made, {here}/notes.md is a file; give"),
         (("report", "--out", "here"), "here: is a folder; give a file, here/report.html say\n"),
-        (("report", "--out", "notes.md/report.html"), "notes.md: is a file; give a folder\n"),
+        (("report", "--out", "notes.md/report.html"), "notes.md: is a file; give another place with --out\n"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_told_before_anything_is_asked(

@@ -71,7 +71,7 @@ def test_a_field_of_another_type_is_named(tmp_path: Path, changes: dict[str, Any
     records, (left,) = read_runs(tmp_path)
     assert [run.size for run in records] == ["small", "tiny"]
     assert left.reason.startswith(f"{damaged / 'training_results.json'}: {words}")
-    assert left.reason.endswith("; mend it, or train the run again")
+    assert left.reason.endswith("; mend it, or remove the run's folder to train it again")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_a_metric_that_is_no_number_is_named_with_its_step(tmp_path: Path, chang
     damaged = study_with(tmp_path, {}, journal=[ROW | changes])
     reason = reason_of(tmp_path, damaged)
     assert reason.startswith(f"{damaged / 'metrics.jsonl'}: {words}")
-    assert reason.endswith("; mend the row, or train the run again")
+    assert reason.endswith("; mend the row, or remove the run's folder to train it again")
 
 
 @pytest.mark.parametrize("version", ['"x"', "null"])

@@ -1,11 +1,12 @@
 """Anyone's table: columns by usual names, numbers as people write them, and the line of what is wrong."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from scaling_lab.errors import DataError, UsageError
-from scaling_lab.laws.table import number_of, read_table
+from scaling_lab.laws.table import MOST_BYTES, number_of, read_table
 
 
 def written(folder: Path, text: str) -> Path:
@@ -82,8 +83,27 @@ def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="empty"):
         read_table(written(tmp_path, ""))
     (tmp_path / "bytes.csv").write_bytes(b"n,loss\n\xff\xfe\x00")
-    with pytest.raises(DataError, match="not a CSV file"):
+    with pytest.raises(DataError, match=r"not a CSV file \(not UTF-8 text\)"):
         read_table(tmp_path / "bytes.csv")
+
+
+def test_what_reading_has_no_end_of_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(DataError, match=f"{path}: is a pipe or a device; write the table into a file, and give"):
+            read_table(path)
+    with pytest.raises(DataError, match="is a folder; give a CSV file"):
+        read_table(tmp_path)
+    with (tmp_path / "huge.csv").open("wb") as file:
+        file.truncate(MOST_BYTES + 1)
+    with pytest.raises(DataError, match=r"huge.csv: more than 100,000,000 bytes, so no table of runs"):
+        read_table(tmp_path / "huge.csv")
+
+
+def test_a_table_that_the_shell_hands_in_is_read(tmp_path: Path) -> None:
+    table = written(tmp_path, "n,loss\n1e6,2\n")
+    with table.open() as file:
+        assert read_table(Path(f"/dev/fd/{file.fileno()}")).column("n").tolist() == [1e6]
 
 
 def test_a_column_of_names_gives_way_to_one_of_numbers(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from cli_in_process import CommandLine
 from corpora import TUNE_CHARACTERS, write_tunes
+from small_disks import small_disk
 
 
 def test_tunes_are_written_and_told(run_dir: Path, scaling_lab: CommandLine) -> None:
@@ -68,7 +69,19 @@ def test_data_that_were_moved_are_named(run_dir: Path, scaling_lab: CommandLine)
 
 
 def without_best_model(run_dir: Path) -> None:
-    (run_dir / "best_model.pt").unlink()
+    for name in ("best_model.pt", "best_model.safetensors"):
+        (run_dir / name).unlink()
+
+
+def before_its_first_evaluation(run_dir: Path) -> None:
+    without_best_model(run_dir)
+    results = run_dir / "training_results.json"
+    results.write_text(results.read_text().replace('"complete"', '"stopped"', 1))
+
+
+def with_a_folder_as_configuration(run_dir: Path) -> None:
+    (run_dir / "config.yaml").unlink()
+    (run_dir / "config.yaml").mkdir()
 
 
 def without_meta(_: Path) -> None:
@@ -91,7 +104,12 @@ def with_another_tokenizer(_: Path) -> None:
     ("harm", "words"),
     [
         (shutil.rmtree, "is no run's folder"),
-        (without_best_model, "has no best_model.pt yet"),
+        (
+            without_best_model,
+            "is complete, and its best_model.pt is gone; put the file back, or remove the run's",
+        ),
+        (before_its_first_evaluation, "has no best_model.pt yet"),
+        (with_a_folder_as_configuration, "outputs/mini-tiny-seed0/config.yaml: is no file; put the run's own there"),
         (without_meta, "names no tokenizer that can be read here"),
         (without_tokenizer, "music/tokenizer.json: not a tokenizer"),
         (with_other_music, "than outputs/mini-tiny-seed0 was trained on"),
@@ -108,10 +126,38 @@ def test_a_run_that_cannot_write_is_refused_with_the_reason(
     assert not (run_dir / "samples").exists()
 
 
+@pytest.mark.parametrize("has_folder", [False, True])
+def test_weights_for_other_programs_serve_where_the_best_model_is_gone(
+    run_dir: Path, scaling_lab: CommandLine, has_folder: bool
+) -> None:
+    command = ("sample", "--run", "mini-tiny-seed0", "-n", "2", "--json")
+    before = scaling_lab(*command)
+    (run_dir / "best_model.pt").unlink()
+    if has_folder:
+        (run_dir / "best_model.pt").mkdir()
+    assert (before.code, scaling_lab(*command)) == (0, before)
+    weights = run_dir / "best_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1])
+    ended = scaling_lab(*command)
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.startswith(f"{weights}: can't be read as weights (")
+    assert "bug" not in ended.err
+
+
 def test_a_name_that_is_no_run_is_answered_with_those_that_are(run_dir: Path, scaling_lab: CommandLine) -> None:
     ended = scaling_lab("sample", "--run", "mini-xl")
     assert ended.code == 2
     assert "outputs holds mini-tiny-seed0" in ended.err
+
+
+def test_tunes_that_a_full_disk_has_no_room_for_are_no_mistake_of_the_users(
+    run_dir: Path, scaling_lab: CommandLine, folder: Path
+) -> None:
+    with small_disk(folder / "disk") as disk:
+        disk.fill()
+        ended = scaling_lab("sample", "--run", str(run_dir), "-n", "1", "--out", str(disk.path / "mine"))
+    assert (ended.code, ended.out) == (1, "")
+    assert ended.err.endswith("mine: can't be written (No space left on device); free some space and run it again\n")
 
 
 class Malicious:

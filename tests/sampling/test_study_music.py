@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from cli_in_process import CommandLine
 from report_page import Page
+from small_disks import small_disk
 
 from scaling_lab.commands.study_music import try_study_music
 from scaling_lab.history.runs import read_runs
@@ -116,6 +117,19 @@ def test_a_study_whose_data_are_gone_says_so(run_dir: Path, scaling_lab: Command
     assert "give --data-dir" in ended.err
     assert scaling_lab("sample", *STUDY, "-n", "2", "--data-dir", "elsewhere").code == 0
     assert len(music(run_dir)["free"]) == 2
+
+
+def test_a_run_on_a_disk_that_is_read_only_says_to_mend_that(
+    run_dir: Path, scaling_lab: CommandLine, folder: Path
+) -> None:
+    with small_disk(folder / "disk") as disk:
+        shutil.copytree("outputs", disk.path / "outputs")
+        disk.make_read_only()
+        place = disk.path / "outputs"
+        ended = scaling_lab("sample", "--results-dir", str(place), "-n", "2")
+    assert (ended.code, ended.out) == (2, "")
+    words = "can't be written (Read-only file system); mend that, then `scaling-lab sample --results-dir` writes it"
+    assert ended.err == f"{place}/{run_dir.name}/samples/music.json: {words}\n"
 
 
 @pytest.mark.parametrize("name", ["samples", "samples/music.json"])

@@ -12,6 +12,8 @@ from scaling_lab.data.packing.manifest import Ids, PackedCounts
 from scaling_lab.data.packing.spool import NO_TEXT, Spool
 from scaling_lab.files import written_whole
 
+OFFSET = np.dtype("<i8")
+
 
 def tokens_file(folder: Path, split: str) -> Path:
     """Where the ids of a split lie."""
@@ -21,6 +23,23 @@ def tokens_file(folder: Path, split: str) -> Path:
 def offsets_file(folder: Path, split: str) -> Path:
     """Where the bounds of a split's documents lie."""
     return folder / f"{split}.offsets.npy"
+
+
+def token_dtype(ids: Ids) -> np.dtype:
+    """What a token takes: two bytes, or four in a large vocabulary."""
+    assert ids.vocab_size is not None
+    return np.dtype("<u2" if ids.vocab_size <= 2**16 else "<u4")
+
+
+def is_as_written(path: Path, dtype: np.dtype, length: int, sha256: str) -> bool:
+    """Whether a file holds the array that was written there: so many entries of that kind, and of that digest.
+
+    Raises OSError, ValueError or EOFError where it can't be read.
+    """
+    with path.open("rb") as stream:  # not as a memory map: its pages would count as this process's memory
+        np.lib.format.read_magic(stream)
+        header = np.lib.format.read_array_header_1_0(stream)
+        return header == ((length,), False, dtype) and hashlib.file_digest(stream, "sha256").hexdigest() == sha256
 
 
 @dataclass
@@ -52,8 +71,7 @@ class Selection:
 
 def write_split(folder: Path, split: str, selection: Selection, ids: Ids) -> PackedCounts:
     """Write the arrays of one split, reading its documents from the spool a block at a time."""
-    assert ids.vocab_size is not None
-    dtype = np.dtype("<u2" if ids.vocab_size <= 2**16 else "<u4")
+    dtype = token_dtype(ids)
     frame = np.array([ids.bos_id, ids.eos_id], dtype=dtype)
     n_documents = selection.n_documents
     n_tokens, texts = _measures(selection)
@@ -62,8 +80,8 @@ def write_split(folder: Path, split: str, selection: Selection, ids: Ids) -> Pac
         written_whole(offsets_file(folder, split)) as offsets_stream,
     ):
         tokens = _ArrayWriter(tokens_stream, dtype, n_tokens)
-        offsets = _ArrayWriter(offsets_stream, np.dtype("<i8"), n_documents + 1)
-        offsets.append(np.zeros(1, dtype="<i8"))
+        offsets = _ArrayWriter(offsets_stream, OFFSET, n_documents + 1)
+        offsets.append(np.zeros(1, dtype=OFFSET))
         begin = 0
         for facts, inner in selection.blocks():
             ends = np.cumsum(facts["length"], dtype=np.int64)

@@ -18,7 +18,7 @@ import orjson
 from scaling_lab.data.packing.digits import read_ids
 from scaling_lab.data.packing.json_stream import BROKEN, Record, parsed, read_records
 from scaling_lab.errors import DataError
-from scaling_lab.files import written_whole
+from scaling_lab.files import leads_nowhere, written_whole
 
 SPLITS = ("train", "val", "test")
 MAX_SKIPPED_FRACTION = 0.01
@@ -222,12 +222,19 @@ class SplitReader:
 def find_splits(directory: Path) -> dict[str, Path]:
     """The file of each split in `directory`, keyed train, val, test, those that exist.
 
-    Raises `DataError` without a training split, or where two files claim to be one split.
+    Raises `DataError` without a training split, where two files claim to be one split, or where what bears a split's
+    name leads nowhere.
     """
     if not directory.is_dir():
         raise DataError(f"{directory}: there is no such folder; give the one that holds train/data.json")
     found = {
-        split: [path for folder in folders for name in _FILES if (path := directory / folder / name).is_file()]
+        split: [
+            path
+            for folder in folders
+            if not is_missing(directory / folder)
+            for name in _FILES
+            if is_file_there(path := directory / folder / name)
+        ]
         for split, folders in _FOLDERS.items()
     }
     for split, paths in found.items():
@@ -237,6 +244,22 @@ def find_splits(directory: Path) -> dict[str, Path]:
     if not found["train"]:
         raise DataError(f"{directory}: there is no train/data.json (or .jsonl, or either with .gz)")
     return {split: paths[0] for split, paths in found.items() if paths}
+
+
+def is_file_there(path: Path) -> bool:
+    """Whether the data have such a file. Raises `DataError` where its name is there and no file: it isn't left out."""
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no file, and the data would be others without it; put the file there")
+    return not is_missing(path)
+
+
+def is_missing(path: Path) -> bool:
+    """Whether nothing is there. Raises `DataError` for a link that leads nowhere: of a disk that isn't mounted, say."""
+    if leads_nowhere(path):
+        raise DataError(
+            f"{path}: is a link that leads nowhere, and the data would be others without it; mend it, or remove it"
+        )
+    return not path.exists()
 
 
 def write_jsonl(path: Path, documents: Iterable[Document]) -> None:
