@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from scaling_lab.files import is_locked
@@ -152,7 +152,7 @@ class Agents:
         self._sessions.add(agent.pid)
 
 
-def _send(number: signal.Signals, processes: Sequence[int]) -> None:
+def _send(number: signal.Signals, processes: Collection[int]) -> None:
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, number)
