@@ -54,6 +54,9 @@ def rehearse(config: RunConfig, seconds: float) -> Rehearsal:
     theirs.close()
     try:
         answer = ours.recv()
+    except KeyboardInterrupt:
+        process.kill()
+        raise
     except EOFError:
         process.join()
         raise ScalingLabError(

@@ -14,8 +14,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from scaling_lab.files import is_locked
+from scaling_lab.stopping import signals_wait
 from scaling_lab.studies.plan import StudyPlan
-from scaling_lab.studies.run import POLL_SECONDS, STOP_SECONDS, child_environment, start, wait_for
+from scaling_lab.studies.run import POLL_SECONDS, STOP_SECONDS, child_environment, kill_sessions, start, wait_for
 from scaling_lab.studies.status import RunStatus
 from scaling_lab.studies.sweeps import SweepPath
 from scaling_lab.tracking.metrics import TRAIN_STEP
@@ -85,6 +86,12 @@ class Agents:
             time.sleep(POLL_SECONDS)
         _send(signal.SIGKILL, left)
 
+    def kill(self) -> None:
+        """End every agent and every trial now, also trials that lost their agent: they are in its session."""
+        ours = {agent.pid for agent in self._at_work}
+        # A session whose agent is gone has no leader; with one, it is somebody else's of the same number.
+        kill_sessions(ours | {lost for lost in self._sessions - ours if not Path(f"/proc/{lost}").exists()})
+
     def last_words(self, status: RunStatus) -> str:
         """Where to look: a trial that could say nothing itself may have left words in its agent's log."""
         logs = self._plan.folder / LOGS_NAME
@@ -142,9 +149,10 @@ class Agents:
             "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000000",
             "WANDB_DIR": str(self._plan.folder.resolve()),
         }
-        agent = start(command, log, environment)
-        self._at_work.append(agent)
-        self._sessions.add(agent.pid)
+        with signals_wait():
+            agent = start(command, log, environment)
+            self._at_work.append(agent)
+            self._sessions.add(agent.pid)
 
 
 def _send(number: signal.Signals, processes: Sequence[int]) -> None:
