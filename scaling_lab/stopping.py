@@ -5,6 +5,7 @@ processes are ended, and the outermost frame says what became of it. The second 
 the signals over (`scaling_lab.training.stop`), and a study does while its runs go on (`scaling_lab.studies.run`).
 """
 
+import atexit
 import contextlib
 import os
 import signal
@@ -76,6 +77,8 @@ class CommandSignals(Signals):
         """Hear signals from now on, unless somebody else does already."""
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
             self.__enter__()
+            # Python gives them back to the system before its very last; what comes then is to change no exit code.
+            atexit.register(_hear_no_more)
         # They wait while a process starts itself anew.
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
@@ -125,6 +128,11 @@ def _pass_on(came: list[int]) -> None:
             signal.raise_signal(came[0])
         finally:
             _pass_on(came[1:])
+
+
+def _hear_no_more() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _is_importing(frame: FrameType | None) -> bool:
