@@ -9,6 +9,7 @@ import atexit
 import contextlib
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Self
@@ -70,7 +71,7 @@ class CommandSignals(Signals):
     """The signals of a whole process that runs one command."""
 
     def __init__(self) -> None:
-        super().__init__("scaling-lab: stopped before anything was begun")
+        super().__init__("scaling-lab: stopped before anything was begun", _kill_workers)
         self._has_begun = self._is_over = False
 
     def listen(self) -> None:
@@ -100,9 +101,6 @@ class CommandSignals(Signals):
         super()._receive(number, frame)
 
 
-COMMAND = CommandSignals()
-
-
 @contextlib.contextmanager
 def signals_wait() -> Iterator[None]:
     """Signals come when the block is over: what is started in it is known to whoever has to end it.
@@ -130,6 +128,15 @@ def _pass_on(came: list[int]) -> None:
             _pass_on(came[1:])
 
 
+def _kill_workers() -> None:
+    """Kill what works for this process: it would wait for work for ever."""
+    if "multiprocessing" in sys.modules:
+        from multiprocessing import active_children
+
+        for worker in active_children():
+            worker.kill()
+
+
 def _hear_no_more() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -141,3 +148,6 @@ def _is_importing(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+COMMAND = CommandSignals()

@@ -68,8 +68,9 @@ class _ImportedOnUse(TyperGroup):
 
 def _last_words(*command: str) -> str:
     """What is said of a command that was stopped, but for those that know more themselves."""
-    if {command[0], " ".join(command)} & {*GOING_ON}:
-        return f"{command[0]}: stopped; what was done is kept, and the same command goes on from here"
+    for name in (command[0], " ".join(command)):
+        if name in GOING_ON:
+            return f"{name}: stopped; what was done is kept, and the same command goes on from here"
     return f"{command[0]}: stopped before its end; run it again"
 
 
