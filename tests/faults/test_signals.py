@@ -24,9 +24,9 @@ GOES_ON = "the same command goes on from here"
 ENDLESS = ("--tokens", str(512 * 1_000_000))
 DATA = ("--ladder", "mini", "--data-dir", "music", "--threads", "1", "-o", "data.sequence_length=64")
 TRAIN = ("train", *DATA, "--size", "tiny", "--tracking", "disabled", "--batch-size-tokens", "512", *ENDLESS)
-PAIR = ("--sizes", "tiny,small", "--jobs", "2")
-PLAIN_STUDY = (*STUDY, *ENDLESS, *PAIR, "--tracking", "disabled")
-NAMES = ("mini-tiny-seed0", "mini-small-seed0")
+TWO_RUNS = (*STUDY, *ENDLESS, "--sizes", "tiny,small", "--jobs", "2")
+ONE_RUN = (*STUDY, *ENDLESS, "--sizes", "tiny", "--tracking", "disabled")
+TINY, SMALL = "mini-tiny-seed0", "mini-small-seed0"
 TUNE = "X:{number}\nT:Tune {number}\nM:4/4\nL:1/8\nK:G\n" + "|".join(["G2AB c2BA", "d2ef g2fe"] * 12) + "|]\n"
 WAIT_SECONDS = 30.0
 
@@ -65,10 +65,16 @@ def wait_until_heard(process: Process) -> None:
         time.sleep(0.002)
 
 
-def wait_for_training(desk: Desk) -> list[int]:
-    """The processes that train the two runs of a study, once both have rows."""
-    wait_until(lambda: all(len(desk.steps(name)) > 1 for name in NAMES), WAIT_SECONDS, "two runs that train")
-    return [int((desk.folder / "outputs" / name / ".lock").read_text()) for name in NAMES]
+def wait_for_training(desk: Desk, *names: str) -> list[int]:
+    """The processes that train these runs, once each has rows."""
+    wait_until(lambda: all(len(desk.steps(name)) > 1 for name in names), WAIT_SECONDS, "runs that train")
+    return [int((desk.folder / "outputs" / name / ".lock").read_text()) for name in names]
+
+
+def freeze(process: int) -> None:
+    """Have a process that will not stop by being asked."""
+    os.kill(process, signal.SIGSTOP)
+    wait_until(lambda: "State:\tT" in Path(f"/proc/{process}/status").read_text(), what="a process to freeze")
 
 
 def wait_until_nothing_is_left(desk: Desk) -> None:
@@ -96,7 +102,7 @@ def test_training_that_is_stopped_at_any_moment_of_its_start_says_so(desk: Desk)
 def test_a_study_that_is_stopped_before_its_trials_says_nothing_of_checkpoints(
     desk: Desk, number: signal.Signals
 ) -> None:
-    study = desk.begin(*STUDY, *ENDLESS, *PAIR)
+    study = desk.begin(*TWO_RUNS)
     wait_until(lambda: desk.servers(), WAIT_SECONDS, "its server")
     assert end_of(study, number) == f"study: stopped; what was done is kept, and {GOES_ON}"
     wait_until_nothing_is_left(desk)
@@ -108,21 +114,21 @@ def test_a_study_that_is_stopped_before_its_trials_says_nothing_of_checkpoints(
 
 @BOTH
 def test_a_second_signal_kills_the_runs_of_a_study(desk: Desk, number: signal.Signals) -> None:
-    study = desk.begin(*PLAIN_STUDY)
-    for run in wait_for_training(desk):
-        os.kill(run, signal.SIGSTOP)  # it will not stop by being asked
+    study = desk.begin(*ONE_RUN)
+    (run,) = wait_for_training(desk, TINY)
+    freeze(run)
     study.send_signal(signal.SIGTERM)
-    wait_until(lambda: all(held(run, "ShdPnd") for run in desk.trials_at_work()), what="the study to ask its runs")
+    wait_until(lambda: held(run, "ShdPnd"), what="the study to ask its run")
     end = end_of(study, number)
     assert end.startswith("study: stopped at once, and what ran was killed; the same command goes on")
     wait_until_nothing_is_left(desk)
 
 
 def test_a_second_signal_kills_agents_and_trials_with_and_without_an_agent(desk: Desk) -> None:
-    study = desk.begin(*STUDY, *ENDLESS, *PAIR)
-    runs = wait_for_training(desk)
+    study = desk.begin(*TWO_RUNS)
+    runs = wait_for_training(desk, TINY, SMALL)
     for run in runs:
-        os.kill(run, signal.SIGSTOP)
+        freeze(run)
     os.kill(desk.agents()[0], signal.SIGKILL)
     study.send_signal(signal.SIGINT)
     wait_until(lambda: all(held(run, "ShdPnd") for run in runs), what="the study to ask its runs")
@@ -132,8 +138,8 @@ def test_a_second_signal_kills_agents_and_trials_with_and_without_an_agent(desk:
 
 @BOTH
 def test_signals_to_a_study_that_is_ending_change_nothing(desk: Desk, number: signal.Signals) -> None:
-    study = desk.begin(*PLAIN_STUDY)
-    wait_for_training(desk)
+    study = desk.begin(*ONE_RUN)
+    wait_for_training(desk, TINY)
     study.send_signal(number)
     assert study.stderr is not None
     for line in study.stderr:
@@ -142,9 +148,10 @@ def test_signals_to_a_study_that_is_ending_change_nothing(desk: Desk, number: si
     while study.poll() is None:
         study.send_signal(number)
         time.sleep(0.002)
+    assert study.communicate()[1] == ""
     assert study.returncode == CODES[number]
     wait_until_nothing_is_left(desk)
-    assert all(any(desk.folder.glob(f"outputs/{name}/checkpoints/step-*")) for name in NAMES)
+    assert any(desk.folder.glob(f"outputs/{TINY}/checkpoints/step-*"))
 
 
 def test_a_process_that_is_being_started_is_known_before_a_signal_comes() -> None:
@@ -207,7 +214,7 @@ def test_a_preparation_that_is_asked_twice_does_not_wait_for_its_workers(
 ) -> None:
     for worker in desk.processes():
         if worker != prepare.pid:
-            os.kill(worker, signal.SIGSTOP)
+            freeze(worker)
     while prepare.poll() is None:
         prepare.send_signal(number)
         time.sleep(0.1)
