@@ -26,7 +26,7 @@ DATA = ("--ladder", "mini", "--data-dir", "music", "--threads", "1", "-o", "data
 TRAIN = ("train", *DATA, "--size", "tiny", "--tracking", "disabled", "--batch-size-tokens", "512", *ENDLESS)
 TWO_RUNS = (*STUDY, *ENDLESS, "--sizes", "tiny,small", "--jobs", "2")
 ONE_RUN = (*STUDY, *ENDLESS, "--sizes", "tiny", "--tracking", "disabled")
-TINY, SMALL = "mini-tiny-seed0", "mini-small-seed0"
+TINY = "mini-tiny-seed0"
 TUNE = "X:{number}\nT:Tune {number}\nM:4/4\nL:1/8\nK:G\n" + "|".join(["G2AB c2BA", "d2ef g2fe"] * 12) + "|]\n"
 WAIT_SECONDS = 120.0
 
@@ -63,12 +63,6 @@ def wait_until_heard(process: Process) -> None:
     """Python's own first moments are its own; a process that starts itself anew lets signals wait."""
     while process.poll() is None and not (held(process.pid, "SigCgt") or held(process.pid, "SigBlk")):
         time.sleep(0.002)
-
-
-def wait_for_training(desk: Desk, *names: str) -> list[int]:
-    """The processes that train these runs, once each has rows."""
-    wait_until(lambda: all(len(desk.steps(name)) > 1 for name in names), WAIT_SECONDS, "runs that train")
-    return [int((desk.folder / "outputs" / name / ".lock").read_text()) for name in names]
 
 
 def freeze(process: int) -> None:
@@ -111,7 +105,7 @@ def test_a_study_that_is_stopped_before_its_trials_says_nothing_of_checkpoints(d
 
 def test_a_second_signal_kills_the_runs_of_a_study(desk: Desk) -> None:
     study = desk.begin(*ONE_RUN)
-    (run,) = wait_for_training(desk, TINY)
+    (run,) = wait_until(lambda: desk.trials_at_work(), WAIT_SECONDS, "a run that begins")
     freeze(run)
     study.send_signal(signal.SIGTERM)
     wait_until(lambda: held(run, "ShdPnd"), what="the study to ask its run")
@@ -122,7 +116,7 @@ def test_a_second_signal_kills_the_runs_of_a_study(desk: Desk) -> None:
 
 def test_a_second_signal_kills_agents_and_trials_with_and_without_an_agent(desk: Desk) -> None:
     study = desk.begin(*TWO_RUNS)
-    runs = wait_for_training(desk, TINY, SMALL)
+    runs = wait_until(lambda: len(found := desk.trials_at_work()) == 2 and found, WAIT_SECONDS, "two runs that begin")
     lost = desk.agents()[0]
     os.kill(lost, signal.SIGKILL)
     # Only then: the system ends what was frozen in a group that loses its parent.
@@ -130,14 +124,14 @@ def test_a_second_signal_kills_agents_and_trials_with_and_without_an_agent(desk:
     for run in runs:
         freeze(run)
     study.send_signal(signal.SIGINT)
-    wait_until(lambda: all(held(run, "ShdPnd") for run in runs), what="the study to ask its runs")
+    wait_until(lambda: any(held(run, "ShdPnd") for run in runs), what="the study to ask its runs")
     assert "stopped at once" in end_of(study, signal.SIGTERM)
     wait_until_nothing_is_left(desk)
 
 
 def test_signals_to_a_study_that_is_ending_change_nothing(desk: Desk) -> None:
     study = desk.begin(*ONE_RUN)
-    wait_for_training(desk, TINY)
+    wait_until(lambda: len(desk.steps(TINY)) > 1, WAIT_SECONDS, "a run that trains")
     study.send_signal(signal.SIGTERM)
     assert study.stderr is not None
     for line in study.stderr:
