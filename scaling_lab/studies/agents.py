@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from pathlib import Path
 
 from scaling_lab.files import is_locked
@@ -76,10 +76,14 @@ class Agents:
         """Have every trial stop, also one that lost its agent: it writes a checkpoint. What is left then is killed."""
         for agent in self._at_work:
             agent.terminate()
-        orphans = self._orphans()
-        _send(signal.SIGTERM, orphans)
+        asked = self._orphans()
+        _send(signal.SIGTERM, asked)
         deadline = time.monotonic() + STOP_SECONDS
-        for agent in wait_for(self._at_work, STOP_SECONDS):
+        late = wait_for(self._at_work, STOP_SECONDS)
+        # An agent that was lost in this very moment handed nothing on. A trial that is asked twice writes no checkpoint.
+        lost = {agent.pid for agent in self._at_work if agent.returncode == -signal.SIGKILL}
+        _send(signal.SIGTERM, [trial for trial in self._trials(lost) if trial not in asked])
+        for agent in late:
             _send(signal.SIGKILL, _children(agent.pid))
             agent.kill()
         while (left := self._orphans()) and time.monotonic() < deadline:
@@ -126,7 +130,10 @@ class Agents:
 
     def _orphans(self) -> list[int]:
         """The processes of trials that go on though their agent was lost: they are in its session."""
-        theirs = self._sessions - {agent.pid for agent in self._at_work if agent.poll() is None}
+        return self._trials(self._sessions - {agent.pid for agent in self._at_work if agent.poll() is None})
+
+    def _trials(self, sessions: Set[int]) -> list[int]:
+        """The processes in these sessions that train."""
         found = []
         for config in self._plan.configs:
             lock = config.run_dir / LOCK_NAME
@@ -134,7 +141,7 @@ class Agents:
                 continue
             with contextlib.suppress(OSError, ValueError):  # it ended just now
                 process = int(lock.read_text(encoding="utf-8"))
-                if os.getsid(process) in theirs:
+                if os.getsid(process) in sessions:
                     found.append(process)
         return found
 

@@ -165,7 +165,7 @@ def test_a_process_that_is_being_started_is_known_before_a_signal_comes() -> Non
 def test_a_plan_that_is_stopped_leaves_no_process(desk: Desk) -> None:
     plan = desk.begin("plan", *DATA, "--seconds", "600")
     assert plan.stderr is not None
-    wait_until(lambda: "trying" in plan.stderr.readline(), WAIT_SECONDS, "a size that is tried")
+    assert any("trying" in line for line in iter(plan.stderr.readline, ""))
     assert end_of(plan, signal.SIGTERM) == "plan: stopped before its end; run it again"
     wait_until_nothing_is_left(desk)
 
