@@ -80,7 +80,7 @@ class Agents:
         _send(signal.SIGTERM, asked)
         deadline = time.monotonic() + STOP_SECONDS
         late = wait_for(self._at_work, STOP_SECONDS)
-        # An agent that was lost in this very moment handed nothing on. A trial that is asked twice writes no checkpoint.
+        # An agent that was lost this very moment handed nothing on. A trial that is asked twice writes no checkpoint.
         lost = {agent.pid for agent in self._at_work if agent.returncode == -signal.SIGKILL}
         _send(signal.SIGTERM, [trial for trial in self._trials(lost) if trial not in asked])
         for agent in late:
