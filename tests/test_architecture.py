@@ -10,8 +10,8 @@ PACKAGE = Path(__file__).parents[1] / "scaling_lab"
 
 # From the bottom up; stages on one line stand side by side and don't import each other.
 LEVELS = (
-    ("errors", "version", "display"),
-    ("files",),
+    ("errors", "version"),
+    ("files", "display", "stopping"),
     ("localserver",),
     ("config",),
     ("music",),

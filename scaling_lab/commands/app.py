@@ -14,6 +14,7 @@ from typer.core import TyperGroup
 
 from scaling_lab.errors import ScalingLabError, UsageError
 from scaling_lab.files import NO_PATH, NO_ROOM
+from scaling_lab.stopping import COMMAND, as_error
 from scaling_lab.version import __version__
 
 COMMANDS = {
@@ -36,6 +37,9 @@ COMMANDS = {
 # Those in whose own process models are trained.
 TRAINING = ("train", "plan")
 
+# Those that keep what they have done when they are stopped, and go on from there.
+GOING_ON = ("train", "study", "data prepare", "data fetch", "history pull")
+
 
 class _ImportedOnUse(TyperGroup):
     """A group that lists its commands from COMMANDS, and imports the one that runs."""
@@ -49,7 +53,25 @@ class _ImportedOnUse(TyperGroup):
         require_dependencies()
         command = typer.main.get_command(import_module(f"scaling_lab.commands.{listed.name.replace('-', '_')}").app)
         command.name = listed.name
+        COMMAND.begin(_last_words(listed.name, *rest[:1]))
         return listed.name, command, rest
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as asked:
+            # Typer has an exit code of its own for it, and no words.
+            raise as_error(asked, COMMAND.words) from None
+        finally:
+            COMMAND.end()
+
+
+def _last_words(*command: str) -> str:
+    """What is said of a command that was stopped, but for those that know more themselves."""
+    for name in (command[0], " ".join(command)):
+        if name in GOING_ON:
+            return f"{name}: stopped; what was done is kept, and the same command goes on from here"
+    return f"{command[0]}: stopped before its end; run it again"
 
 
 def _with_dashes(token: str) -> str:
@@ -92,6 +114,7 @@ for _name, _help in COMMANDS.items():
 
 def main() -> None:
     """Runs the command line and ends the process with its exit code."""
+    COMMAND.listen()
     if sys.argv[1:2] and sys.argv[1] in TRAINING:
         from scaling_lab.training.allocator import restart_with_fast_allocator
 

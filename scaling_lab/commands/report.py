@@ -109,9 +109,9 @@ def report(
     if watch:
         from scaling_lab.commands.report_watch import watch_page
 
-        analysis, interrupted = watch_page(runs, targets.files["html"], every or EVERY_SECONDS, show)
+        analysis, exit_code = watch_page(runs, targets.files["html"], every or EVERY_SECONDS, show)
     else:
-        analysis, interrupted = analyse(*runs.read()), False
+        analysis, exit_code = analyse(*runs.read()), 0
     scores = try_scores(runs.folder, analysis)
     with written_to(targets.paths()[0]):
         exported = write_report(analysis, targets, scores)
@@ -122,8 +122,8 @@ def report(
         print(exported.lacking, file=sys.stderr)
     if show and not watch:
         show(targets.files["html"])
-    if interrupted:
-        raise typer.Exit(130)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 def _require_page(targets: "Targets", *, watch: bool, open_it: bool, every: float | None) -> None:

@@ -14,6 +14,7 @@ from scaling_lab.commands.scores import try_scores
 from scaling_lab.errors import RemoteError, ScalingLabError
 from scaling_lab.history.runs import NOT_BEGUN, LeftOut, RunRecord, names_its_runs
 from scaling_lab.report import build_report
+from scaling_lab.stopping import as_error
 from scaling_lab.studies.analysis import StudyAnalysis, analyse
 from scaling_lab.studies.selection import why_unusable
 from scaling_lab.tracking.metrics import TRAIN_STEP
@@ -27,13 +28,14 @@ QUIET_LOOKS = 6
 
 def watch_page(
     runs: ChosenRuns, page: Path, every_seconds: float, show: Callable[[Path], None] | None = None
-) -> tuple[StudyAnalysis, bool]:
+) -> tuple[StudyAnalysis, int]:
     """Draw the page whenever the runs say something new; `show` it once it is there.
 
-    Returns what they said last, and whether Ctrl-C ended it before they did; the page still reloads itself then.
+    Returns what they said last, and with which exit code: that of Ctrl-C or SIGTERM, if one ended it before they did.
+    The page still reloads itself then.
 
     Raises:
-        KeyboardInterrupt: if Ctrl-C ended it before there was a page.
+        KeyboardInterrupt: if Ctrl-C or SIGTERM ended it before there was a page.
         RemoteError: if the server can't be reached at the first look; later it is asked again.
     """
     analysis = None
@@ -46,12 +48,12 @@ def watch_page(
             if is_first and show:
                 # A browser that is no browser of the desktop is waited for until it is closed.
                 threading.Thread(target=show, args=(page,), daemon=True).start()
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as asked:
         if analysis is None:
             raise
-        return analysis, True
+        return analysis, as_error(asked, "").exit_code
     assert analysis is not None
-    return analysis, False
+    return analysis, 0
 
 
 class Watch:

@@ -1,5 +1,6 @@
 """`scaling-lab server`: a W&B-compatible server of one's own, on this machine alone unless asked."""
 
+import contextlib
 import signal
 import sys
 import threading
@@ -59,12 +60,14 @@ def server(
         exports(running.url, running.api_key)
         raise UsageError(f"{store}: is served already; the lines above are those of its server")
     silence = crashed_after or CRASHED_AFTER_SECONDS
-    try:
-        run_server(store, host=host, port=port, crashed_after_seconds=silence, while_used=while_used, ready=say)
-    except ServedError:
-        # Another command started one at the same moment: theirs is as good.
-        if not while_used:
-            raise
+    # uvicorn raises the signal that ended it once more; to be ended so is how a server ends well.
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            run_server(store, host=host, port=port, crashed_after_seconds=silence, while_used=while_used, ready=say)
+        except ServedError:
+            # Another command started one at the same moment: theirs is as good.
+            if not while_used:
+                raise
 
 
 def _keep(store: Path, say: Callable[[str, str], None]) -> None:

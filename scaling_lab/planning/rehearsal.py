@@ -20,6 +20,7 @@ from scaling_lab.data.batches import evaluation_batches
 from scaling_lab.data.configured import open_configured
 from scaling_lab.data.dataset import Dataset
 from scaling_lab.errors import ScalingLabError
+from scaling_lab.stopping import signals_wait
 from scaling_lab.training.device import Machine, choose_machine
 from scaling_lab.training.distributed import World
 from scaling_lab.training.evaluation import evaluate
@@ -50,10 +51,14 @@ def rehearse(config: RunConfig, seconds: float) -> Rehearsal:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_answer, args=(config, seconds, time.time(), theirs), daemon=True)
-    process.start()
-    theirs.close()
     try:
+        with signals_wait():
+            process.start()
+        theirs.close()
         answer = ours.recv()
+    except KeyboardInterrupt:
+        process.kill()
+        raise
     except EOFError:
         process.join()
         raise ScalingLabError(

@@ -14,8 +14,9 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from scaling_lab.files import is_locked
+from scaling_lab.stopping import signals_wait
 from scaling_lab.studies.plan import StudyPlan
-from scaling_lab.studies.run import POLL_SECONDS, STOP_SECONDS, child_environment, start, wait_for
+from scaling_lab.studies.run import POLL_SECONDS, STOP_SECONDS, child_environment, kill_sessions, start, wait_for
 from scaling_lab.studies.status import RunStatus
 from scaling_lab.studies.sweeps import SweepPath
 from scaling_lab.tracking.metrics import TRAIN_STEP
@@ -74,16 +75,25 @@ class Agents:
     def stop(self) -> None:
         """Have every trial stop, also one that lost its agent: it writes a checkpoint. What is left then is killed."""
         deadline = time.monotonic() + STOP_SECONDS
-        # Agents hand the signal on. A trial that got it twice would not stay for its checkpoint.
-        told = {trial for agent in self._at_work for trial in _children(agent.pid)}
+        trials = {agent: _children(agent.pid) for agent in self._at_work}
         for agent in self._at_work:
             agent.terminate()
+        asked: set[int] = set()
         while (left := self._left()) and time.monotonic() < deadline:
-            orphans = set(self._orphans())
-            _send(signal.SIGTERM, orphans - told)
-            told |= orphans
+            # Agents hand the signal on, but for those that were lost this very moment. Asked twice, a trial would not
+            # stay for its checkpoint.
+            told = asked.union(*(theirs for agent, theirs in trials.items() if agent.poll() != -signal.SIGKILL))
+            orphans = set(self._orphans()) - told
+            _send(signal.SIGTERM, orphans)
+            asked |= orphans
             time.sleep(POLL_SECONDS)
         _send(signal.SIGKILL, left)
+
+    def kill(self) -> None:
+        """End every agent and every trial now, also trials that lost their agent: they are in its session."""
+        ours = {agent.pid for agent in self._at_work}
+        # A session whose agent is gone has no leader; with one, it is somebody else's of the same number.
+        kill_sessions(ours | {lost for lost in self._sessions - ours if not Path(f"/proc/{lost}").exists()})
 
     def last_words(self, status: RunStatus) -> str:
         """Where to look: a trial that could say nothing itself may have left words in its agent's log."""
@@ -147,9 +157,10 @@ class Agents:
             "WANDB_AGENT_MAX_INITIAL_FAILURES": "1000000",
             "WANDB_DIR": str(self._plan.folder.resolve()),
         }
-        agent = start(command, log, environment)
-        self._at_work.append(agent)
-        self._sessions.add(agent.pid)
+        with signals_wait():
+            agent = start(command, log, environment)
+            self._at_work.append(agent)
+            self._sessions.add(agent.pid)
 
 
 def _send(number: signal.Signals, processes: Collection[int]) -> None:

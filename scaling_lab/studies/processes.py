@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from scaling_lab.config import dump_yaml
+from scaling_lab.stopping import signals_wait
 from scaling_lab.studies.plan import StudyPlan
-from scaling_lab.studies.run import STOP_SECONDS, child_environment, start, wait_for
+from scaling_lab.studies.run import STOP_SECONDS, child_environment, kill_sessions, start, wait_for
 from scaling_lab.studies.status import RunStatus
 
 LOG_NAME = "train.log"
@@ -41,6 +42,10 @@ class Processes:
         for process in wait_for(self._running(), STOP_SECONDS):
             process.kill()
 
+    def kill(self) -> None:
+        """End every process now."""
+        kill_sessions({process.pid for process in self._running()})
+
     def last_words(self, status: RunStatus) -> str:
         """The last line that a run's process wrote, or how it ended."""
         process = self._started.get(status.name)
@@ -55,7 +60,8 @@ class Processes:
         config_path.parent.mkdir(parents=True, exist_ok=True)
         config_path.write_text(dump_yaml(status.config), encoding="utf-8")
         command = [sys.executable, "-m", "scaling_lab", "train", "--config", str(config_path)]
-        self._started[status.name] = start(command, status.config.run_dir / LOG_NAME, child_environment())
+        with signals_wait():
+            self._started[status.name] = start(command, status.config.run_dir / LOG_NAME, child_environment())
 
 
 def _last_line(log: Path) -> str:

@@ -5,16 +5,18 @@ plain processes (`processes.py`) where there is none. Interrupted, the study has
 checkpoint, and the same command goes on.
 """
 
+import contextlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 from typing import Protocol
 
 from scaling_lab.config.settings import ENVIRONMENT_PREFIX, WANDB_VARIABLES
-from scaling_lab.errors import DivergedError, Interrupted, ScalingLabError, Stopped
+from scaling_lab.errors import DivergedError, ScalingLabError
+from scaling_lab.stopping import Signals, as_error
 from scaling_lab.studies.plan import StudyPlan
 from scaling_lab.studies.status import RunStatus, first_look, look
 
@@ -22,7 +24,11 @@ POLL_SECONDS = 0.5
 # An agent or scheduler that stops a study kills what is left 30 s later.
 STOP_SECONDS = 20.0
 NAMES_SHOWN = 5
-STOPPED = "study: stopped, and its runs wrote checkpoints; the same command goes on from here"
+# True of every run, whether it wrote a checkpoint now or had not begun.
+STOPPED = "study: stopped; the same command goes on, with each run from its last checkpoint"
+KILLED = (
+    "study: stopped at once, and what ran was killed; the same command goes on, with each run from its last checkpoint"
+)
 
 Watch = Callable[[list[RunStatus]], None]
 
@@ -39,7 +45,11 @@ class Crew(Protocol):
         ...
 
     def stop(self) -> None:
-        """End at once, runs and all: each writes a checkpoint first."""
+        """Have every run write a checkpoint and end, and wait for it."""
+        ...
+
+    def kill(self) -> None:
+        """Leave nothing behind that was started, and wait for nothing."""
         ...
 
     def last_words(self, status: RunStatus) -> str:
@@ -54,17 +64,17 @@ def run_study(plan: StudyPlan, crew: Crew, watch: Watch) -> list[RunStatus]:
 
     Raises:
         UsageError: if a run can't be started as configured; the others are stopped.
-        Stopped, Interrupted: if asked to stop; every run has then written a checkpoint.
+        Stopped, Interrupted: if asked to stop; every run that trained has then written a checkpoint, or was killed for
+            taking too long. Asked twice, the process ends at once and takes all its runs with it.
     """
     statuses = first_look(plan)
-    before = signal.signal(signal.SIGTERM, _raise_stopped)
-    try:
-        _follow(plan, crew, statuses, watch)
-    except KeyboardInterrupt:
-        raise Interrupted(STOPPED) from None
-    finally:
-        crew.stop()
-        signal.signal(signal.SIGTERM, before)
+    with Signals(KILLED, crew.kill):
+        try:
+            _follow(plan, crew, statuses, watch)
+        except KeyboardInterrupt as asked:
+            raise as_error(asked, STOPPED) from None
+        finally:
+            crew.stop()
     return statuses
 
 
@@ -137,5 +147,16 @@ def wait_for(processes: Sequence["subprocess.Popen[bytes]"], seconds: float) -> 
     return [process for process in processes if process.poll() is None]
 
 
-def _raise_stopped(*_: object) -> None:
-    raise Stopped(STOPPED)
+def kill_sessions(sessions: Set[int]) -> None:
+    """Kill the processes that lead these sessions, and all that they started in them."""
+    # The leaders first: after that nobody starts anything more.
+    for process in [*sessions, *_members(sessions)]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+
+
+def _members(sessions: Set[int]) -> Iterator[int]:
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(ProcessLookupError):  # it ended just now
+            if os.getsid(int(entry.name)) in sessions:
+                yield int(entry.name)

@@ -5,10 +5,13 @@ process has is settled as it starts, by LD_PRELOAD; so a command that trains sta
 """
 
 import os
+import signal
 import sys
 import sysconfig
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+
+from scaling_lab.stopping import SIGNALS
 
 _PRELOAD = "LD_PRELOAD"
 _FAST = ("tcmalloc", "mimalloc", "jemalloc")
@@ -24,7 +27,12 @@ def restart_with_fast_allocator() -> None:
     os.environ[_PRELOAD] = str(library)
     # Else tcmalloc writes a line to stderr for each tensor beyond a gigabyte.
     os.environ.setdefault("TCMALLOC_LARGE_ALLOC_REPORT_THRESHOLD", str(2**62))
-    os.execv(sys.executable, sys.orig_argv)
+    # A signal that comes meanwhile waits until the new program listens.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        os.execv(sys.executable, sys.orig_argv)
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
 
 def fast_allocator() -> Path | None:

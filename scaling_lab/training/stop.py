@@ -6,8 +6,7 @@ import threading
 from types import FrameType, TracebackType
 
 from scaling_lab.errors import Interrupted, Stopped
-
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+from scaling_lab.stopping import SIGNALS
 
 
 class StopSignal:

@@ -103,15 +103,18 @@ def test_a_page_follows_a_study_from_before_its_first_run_to_its_last(
     assert RELOADS not in PAGE.read_text()
 
 
-def test_ctrl_c_leaves_a_page_that_no_longer_reloads_itself(watch: StartWatch) -> None:
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_ctrl_c_leaves_a_page_that_no_longer_reloads_itself(
+    watch: StartWatch, number: signal.Signals, code: int
+) -> None:
     study = write_study("tiny", "small")
     study.write(sizes=("tiny",))
     process = watch("--format", "html,csv")
     wait_until(lambda: PAGE.exists(), what="a page")
     assert RELOADS in PAGE.read_text()
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "watch: 1 complete, 1 not begun\n")
+    assert (process.returncode, said) == (code, "watch: 1 complete, 1 not begun\n")
     assert RELOADS not in PAGE.read_text()
     assert PAGE.with_suffix(".csv").read_text().count("\n") == 2
 
