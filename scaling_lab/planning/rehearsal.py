@@ -57,7 +57,8 @@ def rehearse(config: RunConfig, seconds: float) -> Rehearsal:
         theirs.close()
         answer = ours.recv()
     except KeyboardInterrupt:
-        process.kill()
+        if process.is_alive():  # else it was not started yet
+            process.kill()
         raise
     except EOFError:
         process.join()
