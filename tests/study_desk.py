@@ -90,7 +90,9 @@ class Desk:
 
     def _that_run(self, command: str) -> list[int]:
         """Processes of `python -m wandb …` and `python -m scaling_lab …`, by what they were told to do."""
-        return [pid for pid, words in self._commands().items() if words[1:2] == ["-m"] and words[3:4] == [command]]
+        found = [pid for pid, words in self._commands().items() if words[1:2] == ["-m"] and words[3:4] == [command]]
+        # What one of them starts has its command line too, until it runs its own program.
+        return [pid for pid in found if _parent_of(pid) not in found]
 
     def _commands(self) -> dict[int, list[str]]:
         """The command line of each process whose working directory is the folder."""
@@ -103,6 +105,13 @@ class Desk:
                 continue
         found.pop(os.getpid(), None)
         return found
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    except OSError:
+        return None
 
 
 @contextmanager
