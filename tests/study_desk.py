@@ -92,7 +92,7 @@ class Desk:
         """Processes of `python -m wandb …` and `python -m scaling_lab …`, by what they were told to do."""
         found = [pid for pid, words in self._commands().items() if words[1:2] == ["-m"] and words[3:4] == [command]]
         # What one of them starts has its command line too, until it runs its own program.
-        return [pid for pid in found if _parent_of(pid) not in found]
+        return [pid for pid in found if parent_of(pid) not in found]
 
     def _commands(self) -> dict[int, list[str]]:
         """The command line of each process whose working directory is the folder."""
@@ -107,7 +107,8 @@ class Desk:
         return found
 
 
-def _parent_of(pid: int) -> int | None:
+def parent_of(pid: int) -> int | None:
+    """The process that another is a child of; None once that is gone."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
     except OSError:

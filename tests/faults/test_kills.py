@@ -39,7 +39,13 @@ for _ in range(int(sys.argv[1])):
     if child == 0:
         train(config)
         os._exit(0)
-    time.sleep(moments.uniform(0.02, 0.3))
+    if moments.random() < 0.5:  # somewhere in its beginning
+        time.sleep(moments.uniform(0.02, 0.2))
+    else:  # while it trains, however long its beginning takes here
+        size = journal.stat().st_size if journal.exists() else 0
+        while not journal.exists() or journal.stat().st_size <= size:
+            time.sleep(0.001)
+        time.sleep(moments.uniform(0, 0.1))
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
     assert os.WIFSIGNALED(status), "it was trained to its end before it was killed"

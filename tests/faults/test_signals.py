@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from servers import wait_until
-from study_desk import STUDY, Desk, new_desk
+from study_desk import STUDY, Desk, new_desk, parent_of
 
 from scaling_lab.stopping import Signals, Terminated, signals_wait
 
@@ -120,7 +120,7 @@ def test_a_second_signal_kills_agents_and_trials_with_and_without_an_agent(desk:
     lost = desk.agents()[0]
     os.kill(lost, signal.SIGKILL)
     # Only then: the system ends what was frozen in a group that loses its parent.
-    wait_until(lambda: lost not in desk.agents(), what="an agent to be lost")
+    wait_until(lambda: all(parent_of(run) != lost for run in runs), what="an agent to be lost, with all its threads")
     for run in runs:
         freeze(run)
     study.send_signal(signal.SIGINT)
