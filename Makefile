@@ -66,8 +66,8 @@ $(OLDEST_WANDB): constraints/oldest-wandb.txt $(DEV)
 unit: $(DEV)  ## the tests that start no other process
 	$(BIN)/python -m pytest -n auto -m 'not slow'
 
-soak: $(DEV)  ## a study of 200 trials whose trials, agents and server are killed for 20 minutes; half an hour
-	$(BIN)/python -m pytest tests/faults/test_soak.py -s --soak-trials 200 --soak-seconds 1200
+soak: $(DEV)  ## a study of 250 trials whose trials, agents and server are killed for up to 20 minutes; half an hour at most
+	$(BIN)/python -m pytest tests/faults/test_soak.py -s --soak-trials 250 --soak-seconds 1200
 
 check: $(DEV)  ## ruff and pyright
 	$(BIN)/ruff check .
