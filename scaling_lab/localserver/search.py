@@ -120,8 +120,11 @@ def grid_size(config: Mapping[str, Any]) -> int:
     size = 1
     for name, parameter in config["parameters"].items():
         size *= len(_choices(name, parameter))
-        if size > LARGEST_GRID:
-            raise Fault(f"the grid has more than {LARGEST_GRID:,} points")
+        # Large enough to refuse; a number without end could not be told.
+        if size > LARGEST_GRID**2:
+            break
+    if size > LARGEST_GRID:
+        raise Fault(f"the grid has {size:,} points or more; at most {LARGEST_GRID:,} are served")
     return size
 
 

@@ -290,7 +290,7 @@ def test_a_trial_that_is_killed_again_and_again_is_handed_out_for_as_long_as_it_
         (
             {"rate": {"values": list(range(200))}, "seed": {"values": list(range(200))}},
             "grid",
-            "more than 10,000 points",
+            "40,000 points",
         ),
     ],
 )
