@@ -88,11 +88,11 @@ $(TOOLS)/.installed: constraints/tools.txt | $(BIN)/python
 	$(PINNED) -r constraints/tools.txt
 	@touch $@
 
-bench: $(RUN) $(PEERS)/.installed | data/music21-core  ## speed beside others, an hour and more; NANOGPT=DIR for a checkout of nanoGPT
+bench: $(RUN) $(PEERS)/.installed | data/music21-core  ## speed beside others, hours; NANOGPT=DIR for a checkout of nanoGPT, SPEED="--sizes tiny --rounds 1" for less
 	$(BIN)/python benchmarks/loop.py
 	$(BIN)/python benchmarks/growth.py
 	$(BIN)/python benchmarks/plan.py --data-dir data/music21-core
-	$(BIN)/python benchmarks/speed.py --data-dir data/music21-core --peers-python $(PEERS)/bin/python $(if $(NANOGPT),--nanogpt $(NANOGPT))
+	$(BIN)/python benchmarks/speed.py --data-dir data/music21-core --peers-python $(PEERS)/bin/python $(if $(NANOGPT),--nanogpt $(NANOGPT)) $(SPEED)
 
 data/music21-core:
 	$(BIN)/scaling-lab data prepare --source music21-core --out $@

@@ -31,7 +31,7 @@ from trainers.contest import Spec
 from scaling_lab.config import SIZES, RunConfig, resolve_config
 from scaling_lab.data.batches import TrainingStream
 from scaling_lab.data.configured import open_configured
-from scaling_lab.training.allocator import fast_allocator
+from scaling_lab.training.allocator import fast_allocation
 from scaling_lab.training.device import choose_machine, cpu_has_bf16
 from scaling_lab.training.plan import plan_run
 
@@ -53,7 +53,7 @@ class Trainer:
 
     def run(self, spec_file: Path) -> dict[str, Any] | str:
         """Its answer, or the last line of what went wrong."""
-        kept = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
+        kept = {name: value for name, value in os.environ.items() if name not in ("LD_PRELOAD", "GLIBC_TUNABLES")}
         command = [self.python, str(TRAINERS / self.script), str(spec_file)]
         ended = subprocess.run(command, env=kept | self.environment, capture_output=True, text=True, check=False)
         if ended.returncode:
@@ -63,7 +63,6 @@ class Trainer:
 
 def trainers(options: argparse.Namespace) -> list[Trainer]:
     """Those that can be had, each as it comes and, if that is wanted, with the other allocator."""
-    allocator = {"LD_PRELOAD": str(fast_allocator() or "")}
     found = [Trainer("scaling-lab", sys.executable, "ours.py", {})]
     if not options.as_they_come:
         found.append(Trainer("scaling-lab, system allocator", sys.executable, "ours.py", {"LD_PRELOAD": ""}))
@@ -76,7 +75,7 @@ def trainers(options: argparse.Namespace) -> list[Trainer]:
     for name, script, environment in peers:
         found.append(Trainer(name, python, script, environment))
         if not options.as_they_come:
-            found.append(Trainer(f"{name} + allocator", python, script, environment | allocator))
+            found.append(Trainer(f"{name} + allocator", python, script, environment | fast_allocation()))
     return found
 
 
@@ -178,7 +177,7 @@ def main() -> None:
     parser.add_argument("--as-they-come", action="store_true", help="none with the other allocator, in half the time")
     parser.add_argument("--out", type=Path, help="where every step's seconds are kept, as JSON lines")
     options = parser.parse_args()
-    print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, allocator {fast_allocator()}")
+    print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, {fast_allocation()}")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         for config, spec in specs(options, folder):

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 UV = (str(Path(sys.executable).with_name("uv")), "pip", "compile", "-", "--quiet", "--no-config", "--no-header")
 EVERYWHERE = ("--universal", "--python-version", "3.11", "--fork-strategy", "fewest", "--no-annotate")
 HASHES = ("--generate-hashes", "--default-index", "https://pypi.org/simple", "--system-certs")
-RUN = ("pyproject.toml", "--extra", "corpus", "--extra", "fast")
+RUN = ("pyproject.toml", "--extra", "corpus")
 DEV = (*RUN, "--extra", "dev")
 # What builds scaling-lab itself, in the environment that it is installed into.
 BUILD = "hatchling\neditables"

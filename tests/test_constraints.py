@@ -62,7 +62,7 @@ def test_nothing_but_packages_and_hashes_stands_in_the_files() -> None:
     ("wanted", "paths"),
     [
         *((text, (RUN,)) for text in PROJECT["dependencies"]),
-        *((text, (RUN,)) for extra in ("corpus", "fast") for text in PROJECT["optional-dependencies"][extra]),
+        *((text, (RUN,)) for text in PROJECT["optional-dependencies"]["corpus"]),
         *((text, (RUN, DEV)) for text in PROJECT["optional-dependencies"]["dev"]),
         *((text, (RUN,)) for text in BUILD),
     ],
