@@ -163,6 +163,21 @@ def contest(
     return rows
 
 
+def summary(rows: list[dict[str, Any]], contestants: list[Trainer]) -> None:
+    """A table of all contests, a row for each: our speed, and over the median of each other."""
+    ours, *others = (trainer.name for trainer in contestants)
+    print(f"\n| size | T | {ours}, tokens/s | MFU | {' | '.join(f'over {name}' for name in others)} |")
+    print(f"| --- {'| ---: ' * (3 + len(others))}|")
+    contests = dict.fromkeys((row["size"], row["sequence_length"]) for row in rows)
+    for size, length in contests:
+        found = {row["trainer"]: row for row in rows if (row["size"], row["sequence_length"]) == (size, length)}
+        if ours not in found:
+            continue
+        speed = found[ours]["tokens_per_second"]
+        times = (f"{speed / found[name]['tokens_per_second']:.2f}x" if name in found else "" for name in others)
+        print(f"| {size} | {length:,} | {speed:,.0f} | {found[ours]['mfu']:.0%} | {' | '.join(times)} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", required=True)
@@ -179,12 +194,14 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{datetime.date.today()}, {len(os.sched_getaffinity(0))} cores, {fast_allocation()}")
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, contestants, all_rows = Path(name), trainers(options), []
         for config, spec in specs(options, folder):
-            rows = contest(config, spec, trainers(options), options.rounds, folder)
+            rows = contest(config, spec, contestants, options.rounds, folder)
+            all_rows += rows
             if options.out:
                 with options.out.open("a", encoding="utf-8") as file:
                     file.writelines(json.dumps(row) + "\n" for row in rows)
+    summary(all_rows, contestants)
 
 
 if __name__ == "__main__":

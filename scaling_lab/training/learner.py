@@ -88,18 +88,22 @@ class Learner:
         )
 
     def weights(self) -> dict[str, torch.Tensor]:
-        """The model's weights, whole. Where the model is sharded, all processes must ask at once, for `state` too."""
-        weights = self.model.state_dict()
-        return sharding.whole(weights) if self.world.sharded else weights
+        """The model's weights, whole. Of a sharded model all processes must ask at once; the first alone gets them."""
+        return self._whole(self.model.state_dict())
 
     def state(self) -> dict[str, Any]:
-        """What `load` takes: weights, the optimizer's running means, and the micro-batch, which rounding depends on."""
-        optimizer = self.optimizer.state_dict()
+        """What `load` takes: weights, the optimizer's running means, and the micro-batch, which rounding depends on.
+
+        Of a sharded model as of `weights`.
+        """
         return {
             "model": self.weights(),
-            "optimizer": sharding.whole(optimizer) if self.world.sharded else optimizer,
+            "optimizer": self._whole(self.optimizer.state_dict()),
             "micro_batch_tokens": self.micro_batch_tokens,
         }
+
+    def _whole(self, state: dict[str, Any]) -> dict[str, Any]:
+        return sharding.whole(state, kept=self.world.leads) if self.world.sharded else state
 
     def load(self, state: dict[str, Any]) -> None:
         """Go back to a state."""

@@ -37,16 +37,20 @@ def sum_gradients(model: torch.nn.Module, now: bool) -> None:
     model.set_requires_gradient_sync(now)
 
 
-def whole(value: Any) -> Any:
-    """The same content with each sharded tensor put together, on the CPU. All processes must ask at once."""
+def whole(value: Any, *, kept: bool = True) -> Any:
+    """The same content with each sharded tensor put together, on the CPU. All processes must ask at once.
+
+    A process that only helps (not `kept`) has none of it: what it puts together it lets go, tensor by tensor.
+    """
     from torch.distributed.tensor import DTensor
 
     if isinstance(value, DTensor):
-        return value.full_tensor().cpu()
+        tensor = value.full_tensor()
+        return tensor.cpu() if kept else None
     if isinstance(value, dict):
-        return {key: whole(inner) for key, inner in value.items()}
+        return {key: whole(inner, kept=kept) for key, inner in value.items()}
     if isinstance(value, list):
-        return [whole(inner) for inner in value]
+        return [whole(inner, kept=kept) for inner in value]
     return value
 
 
