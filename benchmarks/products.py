@@ -18,6 +18,7 @@ import torch
 from speed import SHAPES, SLOW
 
 from scaling_lab.config import SIZES, resolve_config
+from scaling_lab.config.schema import MachineConfig
 from scaling_lab.data.configured import open_configured
 from scaling_lab.model.transformer import Transformer
 from scaling_lab.training.allocator import restart_with_fast_allocator
@@ -48,7 +49,7 @@ class Products:
 
 def learners(options: argparse.Namespace) -> Iterator[Learner]:
     """One of each size, with the step of `speed.py`."""
-    machine = choose_machine(resolve_config().config.machine)
+    machine = choose_machine(MachineConfig())
     rows, most_micro_batches = SHAPES[options.sequence_length]
     for size in options.sizes:
         tokens = rows * options.sequence_length * (1 if size in SLOW else most_micro_batches)
