@@ -4,8 +4,8 @@
 
 In turn, in one process: a step as `scaling-lab train` takes it, and nothing but the matrix products of its weights, in
 its micro-batches, forward, backward to what went in, and backward to the weights, their results written where memory is
-there already. Attention's own products are left out, since trainers differ in them. So a trainer of this shape can be
-faster than scaling-lab by a step over these products and no more, and scaling-lab than another by that one's step.
+there already. Attention's own products are left out, since trainers differ in them. No trainer's step is shorter than
+these products, which bounds how many times as fast as another one can be.
 """
 
 import argparse
@@ -15,9 +15,9 @@ import time
 from collections.abc import Iterator
 
 import torch
-from speed import SHAPES, SLOW
+from speed import SHAPES, step_config
 
-from scaling_lab.config import SIZES, resolve_config
+from scaling_lab.config import SIZES
 from scaling_lab.config.schema import MachineConfig
 from scaling_lab.data.configured import open_configured
 from scaling_lab.model.transformer import Transformer
@@ -50,12 +50,8 @@ class Products:
 def learners(options: argparse.Namespace) -> Iterator[Learner]:
     """One of each size, with the step of `speed.py`."""
     machine = choose_machine(MachineConfig())
-    rows, most_micro_batches = SHAPES[options.sequence_length]
     for size in options.sizes:
-        tokens = rows * options.sequence_length * (1 if size in SLOW else most_micro_batches)
-        values = {"size": size, "data.dir": options.data_dir, "data.sequence_length": options.sequence_length}
-        batch = {"recipe.batch_size_tokens": tokens, "recipe.tokens": 1000 * tokens}
-        config = resolve_config(overrides=[f"{key}={value}" for key, value in (values | batch).items()]).config
+        config = step_config(size, options.sequence_length, options.data_dir)
         dataset = open_configured(config.data)
         plan = plan_run(config, dataset, machine.micro_batch_bytes())
         yield Learner(config, dataset, plan, machine, World.alone())

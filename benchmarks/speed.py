@@ -79,15 +79,21 @@ def trainers(options: argparse.Namespace) -> list[Trainer]:
     return found
 
 
+def step_config(size: str, length: int, data_dir: str) -> RunConfig:
+    """A run of a size at a sequence length, in tokens, with the step that all are timed by."""
+    rows, most_micro_batches = SHAPES[length]
+    tokens = rows * length * (1 if size in SLOW else most_micro_batches)
+    values = {"size": size, "data.dir": data_dir, "data.sequence_length": length}
+    batch = {"recipe.batch_size_tokens": tokens, "recipe.tokens": 1000 * tokens}
+    return resolve_config(overrides=[f"{key}={value}" for key, value in (values | batch).items()]).config
+
+
 def specs(options: argparse.Namespace, folder: Path) -> Iterator[tuple[RunConfig, Spec]]:
     """Every size at every length, its tokens laid ready in a file."""
     for length in options.lengths:
-        rows, most_micro_batches = SHAPES[length]
+        rows, _ = SHAPES[length]
         for size in options.sizes:
-            micro_batches = 1 if size in SLOW else most_micro_batches
-            values = {"size": size, "data.dir": options.data_dir, "data.sequence_length": length}
-            batch = {"recipe.batch_size_tokens": rows * micro_batches * length, "recipe.tokens": 10**6}
-            config = resolve_config(overrides=[f"{key}={value}" for key, value in (values | batch).items()]).config
+            config = step_config(size, length, options.data_dir)
             dataset = open_configured(config.data)
             stream = TrainingStream(dataset.train, config.recipe.batch_size_tokens, length, config.seed)
             tokens = np.concatenate([stream.batch(step).tokens_M.numpy() for step in range(40)]).astype(np.int32)
@@ -105,7 +111,7 @@ def specs(options: argparse.Namespace, folder: Path) -> Iterator[tuple[RunConfig
                     vocab_size=dataset.vocab_size,
                     sequence_length=length,
                     rows=rows,
-                    micro_batches=micro_batches,
+                    micro_batches=config.recipe.batch_size_tokens // (rows * length),
                     seconds=options.seconds,
                     data_dir=str(Path(options.data_dir).resolve()),
                     tokens_file=str(tokens_file),

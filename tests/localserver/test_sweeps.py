@@ -287,11 +287,7 @@ def test_a_trial_that_is_killed_again_and_again_is_handed_out_for_as_long_as_it_
     [
         ({"size": {"values": ["tiny"]}}, "bayes", "method 'bayes' is not served here"),
         ({"rate": {"min": 0.1, "max": 0.2}}, "grid", "a grid needs value or values"),
-        (
-            {"rate": {"values": list(range(200))}, "seed": {"values": list(range(200))}},
-            "grid",
-            "40,000 points",
-        ),
+        ({"rate": {"values": list(range(200))}, "seed": {"values": list(range(200))}}, "grid", "40,000 points"),
     ],
 )
 def test_a_sweep_that_cant_be_served_is_refused_with_the_reason(
